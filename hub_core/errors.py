@@ -1,0 +1,102 @@
+"""The errors of the hub: each is something we can explain to a person.
+
+    HubError
+    ├── InputError            a field of a form can be corrected
+    ├── AlreadyLinked         this organization is linked here already
+    ├── WrongOrganization     a key of another organization was given for this account
+    ├── NotFound              no such account
+    ├── VerifyFailed          the check of a new key stopped; carries the check
+    ├── RemoteError           a server did not give what we asked; carries the reason
+    ├── StorageError          the database is newer than this program, damaged or out of reach
+    ├── MasterKeyError        the master key is missing, wrong, ambiguous or badly kept
+    ├── SealError             one stored secret cannot be opened here
+    └── SettingsError         settings are wrong; carries every problem at once
+
+No message contains a secret, a token or a body of an answer.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from hub_core.model import Check, Reason
+
+
+class HubError(Exception):
+    """Something went wrong that we can explain to a person."""
+
+
+class InputError(HubError):
+    """A field of a form can be corrected: which one, why, and a sentence."""
+
+    def __init__(self, field: str, reason: Reason, message: str) -> None:
+        super().__init__(message)
+        self.field = field
+        self.reason = reason
+        self.message = message
+
+
+class AlreadyLinked(HubError):
+    """This organization is linked on this identity origin already."""
+
+    def __init__(self, account_id: str, label: str) -> None:
+        super().__init__(f"This organization is already linked as “{label}”.")
+        self.account_id = account_id
+        self.label = label
+
+
+class WrongOrganization(HubError):
+    """A key of another organization was given for this account."""
+
+    def __init__(self, expected: str, got: str) -> None:
+        super().__init__(f"This key belongs to organization {got}; this account is organization {expected}.")
+        self.expected = expected
+        self.got = got
+
+
+class NotFound(HubError):
+    """No account with this id."""
+
+
+class VerifyFailed(HubError):
+    """The check of a new or changed key stopped before the end; nothing was stored."""
+
+    def __init__(self, check: Check) -> None:
+        failure = check.failure
+        super().__init__(f"Verification stopped: {failure.reason if failure else 'unknown'}")
+        self.check = check
+
+
+class RemoteError(HubError):
+    """A server did not give what we asked."""
+
+    def __init__(
+        self, reason: Reason, *, evidence: Mapping[str, str] | None = None, retry_after: int | None = None
+    ) -> None:
+        super().__init__(reason.value)
+        self.reason = reason
+        self.evidence: Mapping[str, str] = evidence or {}
+        self.retry_after = retry_after
+
+
+class StorageError(HubError):
+    """The database is newer than this program, damaged, or out of reach."""
+
+
+class MasterKeyError(HubError):
+    """The master key is missing, wrong, ambiguous or badly kept."""
+
+
+class SealError(HubError):
+    """A stored secret cannot be opened here: moved, altered, or bound to another address."""
+
+
+class SettingsError(HubError):
+    """Settings are wrong; `problems` lists every one of them."""
+
+    def __init__(self, problems: Sequence[str]) -> None:
+        super().__init__("\n".join(problems))
+        self.problems = tuple(problems)

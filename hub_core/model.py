@@ -1,0 +1,419 @@
+"""The vocabulary of the hub: frozen values and closed sets, no input or output.
+
+The words are the design's glossary. Whatever the pages, the command line, the database and the
+documentation call a thing is the name it has here.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import TYPE_CHECKING, Final, NoReturn
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from datetime import datetime
+
+
+class RegionId(StrEnum):
+    """Where an organization lives: one row of the table of paired hosts."""
+
+    US = "us"
+    EU = "eu"
+    GOV = "gov"
+    SELF_HOSTED = "self_hosted"
+    SANDBOX = "sandbox"
+
+
+class Stage(StrEnum):
+    """One named step of verifying, in the order they run."""
+
+    FORMAT = "format"
+    REACH = "reach"
+    TLS = "tls"
+    SERVER = "server"
+    TOKEN = "token"  # noqa: S105 - the name of a stage
+    READ = "read"
+    IDENTITY = "identity"
+
+
+class Outcome(StrEnum):
+    """How one stage ended."""
+
+    PASS = "pass"  # noqa: S105 - a verdict
+    WARN = "warn"
+    FAIL = "fail"
+    SKIP = "skip"
+
+
+class Remedy(StrEnum):
+    """What a person can do about a reason; the page turns it into one button."""
+
+    RELINK = "relink"
+    CHOOSE_REGION = "choose_region"
+    EDIT_SERVER = "edit_server"
+    WAIT = "wait"
+    ASK_OWNER = "ask_owner"
+    FIX_SERVER = "fix_server"
+    CORRECT_INPUT = "correct_input"
+    REPORT = "report"
+    NOTHING = "nothing"
+
+
+class Status(StrEnum):
+    """An account's standing, worst first."""
+
+    FAILING = "failing"
+    UNREACHABLE = "unreachable"
+    DEGRADED = "degraded"
+    UNKNOWN = "unknown"
+    LIMITED = "limited"
+    HEALTHY = "healthy"
+
+
+class Lifecycle(StrEnum):
+    """Whether an account is checked at all; not a status."""
+
+    ACTIVE = "active"
+    PAUSED = "paused"
+
+
+class Trigger(StrEnum):
+    """What asked for a check."""
+
+    LINK = "link"
+    RELINK = "relink"
+    EDIT = "edit"
+    MANUAL = "manual"
+    SCHEDULE = "schedule"
+
+
+class Capability(StrEnum):
+    """What one GET list of the public API answered to this key."""
+
+    READABLE = "readable"
+    REFUSED = "refused"
+    NOT_OFFERED = "not_offered"
+    NOT_APPLICABLE = "not_applicable"
+    FAULTY = "faulty"
+
+
+class ServerKind(StrEnum):
+    """Who wrote the server that answered."""
+
+    OFFICIAL = "official"
+    VAULTWARDEN = "vaultwarden"
+    UNKNOWN = "unknown"
+
+
+class Reason(StrEnum):
+    """Why a stage did not simply pass: stored, documented, each with a text in `texts.py`.
+
+    The set follows bitwarden-protocol section 14 and field-problems section 3.2; a member is added
+    only where a person would do something different about it.
+    """
+
+    # format: recognized before anything is sent
+    PERSONAL_KEY = "personal_key"
+    INSTALLATION_KEY = "installation_key"
+    FIELDS_SWAPPED = "fields_swapped"
+    CLIENT_ID_MISSING = "client_id_missing"
+    CLIENT_ID_BARE = "client_id_bare"
+    CLIENT_ID_CUT = "client_id_cut"
+    CLIENT_ID_MALFORMED = "client_id_malformed"
+    SECRET_MISSING = "secret_missing"  # noqa: S105 - the name of a reason
+    SECRET_MALFORMED = "secret_malformed"  # noqa: S105 - the name of a reason
+    SECRET_LENGTH = "secret_length"  # noqa: S105 - the name of a reason
+    SECRET_LOCKED = "secret_locked"  # noqa: S105 - the name of a reason
+    ADDRESS_MISSING = "address_missing"
+    ADDRESS_MALFORMED = "address_malformed"
+    ADDRESS_PLAINTEXT = "address_plaintext"
+    ADDRESS_NOT_ALLOWED = "address_not_allowed"
+    ADDRESS_OTHER_ORGANIZATION = "address_other_organization"
+    LABEL_MISSING = "label_missing"
+    CA_MALFORMED = "ca_malformed"
+
+    # reach: name and TCP
+    NAME_NOT_FOUND = "name_not_found"
+    NAME_TIMEOUT = "name_timeout"
+    CONNECTION_REFUSED = "connection_refused"
+    CONNECTION_TIMEOUT = "connection_timeout"
+    NO_ROUTE = "no_route"
+    PROXY_FAILED = "proxy_failed"
+
+    # tls
+    CERTIFICATE_EXPIRED = "certificate_expired"
+    CERTIFICATE_NOT_YET_VALID = "certificate_not_yet_valid"
+    CERTIFICATE_SELF_SIGNED = "certificate_self_signed"
+    CERTIFICATE_UNKNOWN_ISSUER = "certificate_unknown_issuer"
+    CERTIFICATE_INTERCEPTED = "certificate_intercepted"
+    CERTIFICATE_WRONG_NAME = "certificate_wrong_name"
+    CERTIFICATE_LEGACY_CA = "certificate_legacy_ca"
+    CERTIFICATE_ENDS_SOON = "certificate_ends_soon"
+    CLIENT_CERTIFICATE_WANTED = "client_certificate_wanted"
+    TLS_FAILED = "tls_failed"
+    TLS_TIMEOUT = "tls_timeout"
+
+    # any answer: something in front, or no proper answer at all
+    REDIRECTED = "redirected"
+    WEB_PAGE = "web_page"
+    EDGE_BLOCKED = "edge_blocked"
+    EDGE_RATE_LIMITED = "edge_rate_limited"
+    TRAFFIC_UNUSUAL = "traffic_unusual"
+    PROXY_PASSWORD = "proxy_password"  # noqa: S105 - the name of a reason
+    APPLICATION_DOWN = "application_down"
+    RATE_LIMITED = "rate_limited"
+    BUDGET_SPENT = "budget_spent"
+    ANSWER_TIMEOUT = "answer_timeout"
+    ANSWER_LOST = "answer_lost"
+    ANSWER_TOO_LARGE = "answer_too_large"
+    ANSWER_UNREADABLE = "answer_unreadable"
+    ANSWER_UNEXPECTED = "answer_unexpected"
+    SERVER_FAULT = "server_fault"
+
+    # server: {api}/config
+    API_PATH_WRONG = "api_path_wrong"
+    HOSTS_MISMATCH = "hosts_mismatch"
+    HOSTS_RENAMED = "hosts_renamed"
+    SERVER_UNKNOWN = "server_unknown"
+    CLOCK_SKEW = "clock_skew"
+    CLOCK_WRONG_HERE = "clock_wrong_here"
+
+    # token
+    IDENTITY_PATH_WRONG = "identity_path_wrong"
+    KEY_NEVER_ACCEPTED = "key_never_accepted"
+    KEY_NO_LONGER_ACCEPTED = "key_no_longer_accepted"
+    SCOPE_REFUSED = "scope_refused"
+    GRANT_REFUSED = "grant_refused"
+    REQUEST_MANGLED = "request_mangled"
+    TOKEN_REQUEST_BLOCKED = "token_request_blocked"  # noqa: S105 - the name of a reason
+    TOKEN_FAULT = "token_fault"  # noqa: S105 - the name of a reason
+    VAULTWARDEN_UNKNOWN_ID = "vaultwarden_unknown_id"
+    VAULTWARDEN_WRONG_SECRET = "vaultwarden_wrong_secret"  # noqa: S105 - the name of a reason
+    VAULTWARDEN_REFUSED = "vaultwarden_refused"
+
+    # read
+    TOKEN_NOT_DELIVERED = "token_not_delivered"  # noqa: S105 - the name of a reason
+    TOKEN_OF_OTHER_SERVER = "token_of_other_server"  # noqa: S105 - the name of a reason
+    SERVER_CANNOT_VALIDATE = "server_cannot_validate"
+    SIGNING_KEY_UNKNOWN = "signing_key_unknown"
+    TOKEN_ALREADY_EXPIRED = "token_already_expired"  # noqa: S105 - the name of a reason
+    TOKEN_NOT_YET_VALID = "token_not_yet_valid"  # noqa: S105 - the name of a reason
+    TOKEN_REFUSED = "token_refused"  # noqa: S105 - the name of a reason
+    READ_FORBIDDEN = "read_forbidden"
+    READ_API_ABSENT = "read_api_absent"
+    READS_PARTLY_REFUSED = "reads_partly_refused"
+    READ_FAULT = "read_fault"
+    MEMBERS_EMPTY = "members_empty"
+
+    # identity
+    WRONG_ORGANIZATION = "wrong_organization"
+    ORGANIZATION_NOT_REPORTED = "organization_not_reported"
+
+    # us
+    STOPPED = "stopped"
+    INTERNAL = "internal"
+
+
+class Secret:
+    """Text that never shows itself: `repr`, `str` and `format` are dots; `reveal()` is for two modules only.
+
+    Only `storage.seal` and `bitwarden.client` may call `reveal()`; a test holds that.
+    """
+
+    __slots__ = ("_text",)
+
+    DOTS: Final = "•••"
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+
+    def reveal(self) -> str:
+        """Return the text itself."""
+        return self._text
+
+    def __len__(self) -> int:
+        return len(self._text)
+
+    def __bool__(self) -> bool:
+        return bool(self._text)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Secret) and self._text == other._text
+
+    def __hash__(self) -> int:
+        return hash(self._text)
+
+    def __repr__(self) -> str:
+        return self.DOTS
+
+    def __format__(self, spec: str) -> str:
+        return self.DOTS
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("a secret is not pickled")
+
+
+@dataclass(frozen=True, slots=True)
+class ApiKey:
+    """An organization API key: who, and the proof of it."""
+
+    client_id: str
+    """`organization.` and a lower-case dashed uuid."""
+    secret: Secret = field(repr=False)
+
+    @property
+    def organization_id(self) -> str:
+        """The uuid behind the prefix."""
+        return self.client_id.removeprefix("organization.")
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoints:
+    """The pair of base addresses an account talks to, without trailing slash, and the web vault for links."""
+
+    region: RegionId
+    identity: str
+    api: str
+    vault: str | None = None
+
+    @property
+    def identity_origin(self) -> str:
+        """`scheme://host[:port]` of the identity address: what a sealed secret is bound to."""
+        return origin_of(self.identity)
+
+    @property
+    def api_origin(self) -> str:
+        """`scheme://host[:port]` of the API address."""
+        return origin_of(self.api)
+
+
+def origin_of(url: str) -> str:
+    """Return `scheme://host[:port]` of an already normalized address."""
+    scheme, _, rest = url.partition("://")
+    return f"{scheme}://{rest.partition('/')[0]}"
+
+
+@dataclass(frozen=True, slots=True)
+class Observation:
+    """What one stage saw."""
+
+    stage: Stage
+    outcome: Outcome
+    reason: Reason | None = None
+    ms: int = 0
+    evidence: Mapping[str, str] = field(default_factory=dict)
+    """Safe facts for a person: host names, status codes, dates. Never a key, a token or a body."""
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What a check learned about the server and the organization; `None` means not reported."""
+
+    server_kind: ServerKind | None = None
+    server_name: str | None = None
+    server_version: str | None = None
+    vault: str | None = None
+    addresses: tuple[str, ...] = ()
+    tls_version: str | None = None
+    certificate_issuer: str | None = None
+    certificate_subject: str | None = None
+    certificate_sha256: str | None = None
+    certificate_ends: datetime | None = None
+    skew_seconds: int | None = None
+    latency_ms: int | None = None
+    """Milliseconds of the first read answer: request sent to body complete."""
+    capabilities: Mapping[str, Capability] = field(default_factory=dict)
+    """By path of the public API, such as `/public/members`."""
+    members: Mapping[str, int] | None = None
+    """Number of members by state word, such as `confirmed`; unknown states as `other (n)`."""
+    counts: Mapping[str, int] = field(default_factory=dict)
+    """Length of the other readable lists: groups, collections, policies."""
+    seats: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One examination of one account: its observations, at one time."""
+
+    at: datetime
+    trigger: Trigger
+    observations: tuple[Observation, ...]
+    facts: Facts = field(default_factory=Facts)
+    retry_after: int | None = None
+    """Seconds the server, or our own budget, asked to wait."""
+
+    @property
+    def failure(self) -> Observation | None:
+        """The observation that stopped the check, if one did."""
+        return next((o for o in self.observations if o.outcome is Outcome.FAIL), None)
+
+    @property
+    def warnings(self) -> tuple[Observation, ...]:
+        """Everything that works but wants mending."""
+        return tuple(o for o in self.observations if o.outcome is Outcome.WARN)
+
+    @property
+    def key_proven(self) -> bool:
+        """Whether a fresh token was given to this key, for this organization."""
+        return self._passed(Stage.TOKEN) and not any(o.reason is Reason.WRONG_ORGANIZATION for o in self.observations)
+
+    @property
+    def link_proven(self) -> bool:
+        """Whether at least one read answered."""
+        return Capability.READABLE in self.facts.capabilities.values()
+
+    @property
+    def ms(self) -> int:
+        """Milliseconds over all stages."""
+        return sum(o.ms for o in self.observations)
+
+    def _passed(self, stage: Stage) -> bool:
+        return any(o.stage is stage and o.outcome in {Outcome.PASS, Outcome.WARN} for o in self.observations)
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What an account's status is now, since when, and the two clocks."""
+
+    status: Status = Status.UNKNOWN
+    reason: Reason | None = None
+    since: datetime | None = None
+    checked_at: datetime | None = None
+    link_proven_at: datetime | None = None
+    key_proven_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Transition:
+    """A change of status, with its reason and time."""
+
+    at: datetime
+    before: Status
+    after: Status
+    reason: Reason | None
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """Our record that one organization is linked. It holds no secret."""
+
+    id: str
+    label: str
+    endpoints: Endpoints
+    client_id: str
+    ca_pem: str | None
+    tags: tuple[str, ...]
+    note: str
+    lifecycle: Lifecycle
+    pause_reason: str
+    linked_at: datetime
+    key_entered_at: datetime
+    standing: Standing
+    facts: Facts
+    """Of the last check that learned something."""
+
+    @property
+    def organization_id(self) -> str:
+        """The organization's uuid at Bitwarden."""
+        return self.client_id.removeprefix("organization.")

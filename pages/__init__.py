@@ -1,0 +1,1 @@
+"""The pages people see: each reads widgets, calls the hub once, shows the result."""
