@@ -1,0 +1,27 @@
+"""The dashboard's own HTTP routes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from starlette.responses import JSONResponse
+from starlette.routing import Route
+
+from hub_core import __version__
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from starlette.requests import Request
+
+
+def routes(ready: Callable[[], bool]) -> list[Route]:
+    """Return the routes; `ready` says whether the database can be read."""
+
+    # Not a coroutine, so that Starlette runs the database read on a thread and not on the loop of every web socket.
+    def healthz(_request: Request) -> JSONResponse:
+        if ready():
+            return JSONResponse({"status": "ok", "version": __version__})
+        return JSONResponse({"status": "failing"}, status_code=503)
+
+    return [Route("/healthz", healthz, methods=["GET"])]
