@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import string
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import given
@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 
 every_reason = pytest.mark.parametrize("reason", list(Reason), ids=str)
 
-PLACES = (
+PLACES: tuple[dict[str, Any], ...] = (
     {},
     {"self_hosted": True},
     {"self_hosted": True, "official": True},
@@ -159,7 +159,7 @@ def test_buttons_are_distinct() -> None:
 
 @pytest.mark.parametrize("place", PLACES, ids=str)
 @every_reason
-def test_something_to_read_and_to_do_remains_without_evidence(reason: Reason, place: dict[str, bool]) -> None:
+def test_something_to_read_and_to_do_remains_without_evidence(reason: Reason, place: dict[str, Any]) -> None:
     """Wherever the account is and however little was seen, there is a meaning and a step."""
     explained = explain(reason, **place)
     assert explained.meaning
@@ -325,6 +325,21 @@ def test_skew_and_days_get_their_units() -> None:
     assert "The time left is 1 day." in explain(Reason.CERTIFICATE_ENDS_SOON, evidence={"days": "1"}).meaning
 
 
+def test_the_end_of_a_refused_certificate_is_shown_as_a_date() -> None:
+    """What the handshake learned about a refused certificate reaches the reader."""
+    meaning = explain(Reason.CERTIFICATE_EXPIRED, evidence={"expires": "2026-11-01T12:00:00+00:00"}).meaning
+    assert "The certificate ended on 2026-11-01." in meaning
+    assert "“no TLS”" in explain(Reason.TLS_FAILED, evidence={"what": "no TLS"}).meaning
+
+
+@pytest.mark.parametrize("reason", [Reason.HOSTS_MISMATCH, Reason.HOSTS_RENAMED], ids=str)
+def test_hosts_are_told_apart(reason: Reason) -> None:
+    """Expected is what this account is set to; got is what the server says of itself."""
+    meaning = explain(reason, evidence={"expected": "https://ours", "got": "https://theirs"}).meaning
+    assert re.search(r"say\w* https://theirs\.", meaning)
+    assert re.search(r"(Set here|In use) is https://ours\.", meaning)
+
+
 def test_states_differ_in_icon_and_word() -> None:
     """Color never stands alone: every status has an icon and a word of its own, paused and stale included."""
     states = [*STATUSES.values(), PAUSED, STALE]
@@ -340,13 +355,17 @@ def test_words_of_the_statuses_are_the_design_s() -> None:
 
 def test_icons_exist() -> None:
     """Streamlit knows every icon that is named."""
-    states = [*STATUSES.values(), *OUTCOMES.values(), *CAPABILITIES.values(), PAUSED, STALE, *STAGES.values()]
-    assert {state.icon for state in states} <= set(ALL_MATERIAL_ICONS)
+    states = [*STATUSES.values(), *OUTCOMES.values(), *CAPABILITIES.values(), PAUSED, STALE]
+    stages = STAGES.values()
+    assert {state.icon for state in states} | {stage.icon for stage in stages} <= set(ALL_MATERIAL_ICONS)
 
 
-@pytest.mark.parametrize(("number", "word"), [(-1, "revoked"), (2, "confirmed"), (3, "staged"), (9, "other (9)")])
-def test_member_states(number: int, word: str) -> None:
-    """A state that nobody has named yet is shown as its number."""
+@pytest.mark.parametrize(
+    ("number", "word"),
+    [(-1, "revoked"), (2, "confirmed"), (3, "staged"), (9, "other (9)"), (None, "not reported"), ([], "not reported")],
+)
+def test_member_states(number: object, word: str) -> None:
+    """A state that nobody has named yet is shown as its number, a missing one as not reported."""
     assert member_state(number) == word
 
 

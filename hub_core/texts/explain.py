@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
 _LONGEST: Final = 200
+_OTHER_NAMES: Final = MappingProxyType({"expires": "ends", "what": "message", "rule": "message"})
+"""What certificates, handshakes and the address policy call the same facts in their evidence."""
 _NOTHING: Final[Mapping[str, str]] = MappingProxyType({})
 _PLACEHOLDER: Final = re.compile(r"\{([a-z_]+)\}")
 _SENTENCE_END: Final = re.compile(r"(?<=[.?]) ")
@@ -28,6 +30,7 @@ _NOT_JUDGED: Final = frozenset(
     }
 )
 _ACCEPTED: Final = "The key itself was accepted in this check."
+_MOMENT: Final = re.compile(r"\d{4}-\d\d-\d\dT")
 _WHOLE_NUMBER: Final = re.compile(r"[+-]?[0-9]{1,9}")
 
 
@@ -95,7 +98,8 @@ def anchor(reason: Reason) -> str:
 
 def _known(evidence: Mapping[str, str], worked_until: str | None) -> dict[str, str]:
     """Return the values that can fill placeholders, cleaned; empty ones count as unknown."""
-    values = {name: _readable(name, _clean(evidence[name])) for name in PLACEHOLDERS if name in evidence}
+    given = {_OTHER_NAMES[name]: value for name, value in evidence.items() if name in _OTHER_NAMES} | dict(evidence)
+    values = {name: _readable(name, _clean(given[name])) for name in PLACEHOLDERS if name in given}
     if worked_until is not None:
         values["worked_until"] = _clean(worked_until)
     return {name: value for name, value in values.items() if value}
@@ -109,9 +113,11 @@ def _clean(value: str) -> str:
 
 
 def _readable(name: str, value: str) -> str:
-    """Return bare seconds and bare days with their unit."""
+    """Return bare seconds and bare days with their unit, and a moment of ending as its date."""
     if name in {"skew", "wait", "days"} and _WHOLE_NUMBER.fullmatch(value):
         return days(int(value)) if name == "days" else duration(int(value))
+    if name == "ends" and _MOMENT.match(value):
+        return value[:10]
     return value
 
 

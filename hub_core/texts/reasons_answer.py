@@ -241,10 +241,10 @@ ANSWER: Final[Mapping[Reason, Text]] = MappingProxyType(
             remedy=Remedy.REPORT,
         ),
         Reason.SERVER_FAULT: Text(
-            title="The server reported a fault of its own",
+            title="The server answered with a fault",
             meaning=(
-                "The server failed while handling the request. The host was {host}. The status was {status}. "
-                "The key was not judged."
+                "The server, or something in front of it, failed while handling the request. The host was {host}. "
+                "The status was {status}. The key was not judged."
             ),
             causes=(
                 OnCloud("Bitwarden has an outage or maintenance."),

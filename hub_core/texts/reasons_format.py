@@ -206,7 +206,7 @@ FORMAT: Final[Mapping[Reason, Text]] = MappingProxyType(
         Reason.ADDRESS_NOT_ALLOWED: Text(
             title="The hub may not contact this address",
             meaning=(
-                "The rules of this hub exclude the address. The host was {host}. "
+                "The rules of this hub exclude the address. The host was {host}. The rule is “{message}”. "
                 "Nothing was sent, and the key was not judged."
             ),
             causes=(

@@ -177,17 +177,20 @@ TLS: Final[Mapping[Reason, Text]] = MappingProxyType(
             remedy=Remedy.EDIT_SERVER,
         ),
         Reason.CERTIFICATE_INTERCEPTED: Text(
-            title="Your network re-signs encrypted traffic",
+            title="A Bitwarden host showed an untrusted certificate",
             meaning=(
-                "A Bitwarden host showed a certificate from an authority that is not public. The issuer is {issuer}. "
+                "Bitwarden's hosts have certificates of public authorities, and the hub's machine does not trust "
+                "this one. "
+                "The host was {host}. The issuer is {issuer}. "
                 "Nothing was sent, and the key was not judged."
             ),
             causes=(
                 "A company proxy or a security program inspects encrypted traffic.",
+                "The trust store of the hub's machine is missing or out of date.",
                 "A stranger in the network answers in Bitwarden's place.",
             ),
             steps=(
-                "Ask your network team whether they know this issuer.",
+                "Ask your network team whether they know this issuer and inspect encrypted traffic.",
                 "Best: have the two host names of the region exempted from inspection.",
                 (
                     "Otherwise install the company's CA in the trust store of the hub's machine. "

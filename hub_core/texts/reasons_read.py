@@ -187,9 +187,9 @@ READ: Final[Mapping[Reason, Text]] = MappingProxyType(
             remedy=Remedy.FIX_SERVER,
         ),
         Reason.READ_FAULT: Text(
-            title="The key is accepted, reading failed",
+            title="The key is accepted, reading had a fault",
             meaning=(
-                "The server had a fault while reading the data. The status was {status}. "
+                "The server had a fault while reading some or all of the data. The status was {status}. "
                 "The last good figures are kept with their time."
             ),
             causes=(

@@ -42,8 +42,8 @@ SERVER: Final[Mapping[Reason, Text]] = MappingProxyType(
         Reason.HOSTS_MISMATCH: Text(
             title="API and identity belong to different servers",
             meaning=(
-                "The API names another identity host than the one set here. The API says {expected}. "
-                "Set here is {got}. The hub stopped before any secret was sent, so the key was not judged."
+                "The API names another identity host than the one set here. The API says {got}. "
+                "Set here is {expected}. The hub stopped before any secret was sent, so the key was not judged."
             ),
             causes=(
                 "The addresses of two regions were mixed.",
@@ -58,8 +58,8 @@ SERVER: Final[Mapping[Reason, Text]] = MappingProxyType(
         Reason.HOSTS_RENAMED: Text(
             title="The server calls itself by another name",
             meaning=(
-                "The server's settings name another address than the one in use. The settings say {expected}. "
-                "In use is {got}. On self-hosted servers this is common and mostly harmless."
+                "The server's settings name another address than the one in use. The settings say {got}. "
+                "In use is {expected}. On self-hosted servers this is common and mostly harmless."
             ),
             causes=(
                 OnOwnServer("The server is reached through a proxy or by a second name."),

@@ -185,6 +185,8 @@ PATHS: Final[Mapping[str, str]] = MappingProxyType(
 )
 
 
-def member_state(number: int) -> str:
+def member_state(number: object) -> str:
     """Return the word for a member's state; a number nobody has named yet is shown as it is."""
+    if not isinstance(number, int):
+        return "not reported"
     return MEMBER_STATES.get(number, f"other ({number})")
