@@ -1,0 +1,1 @@
+"""What the hub keeps: one SQLite database, and secrets sealed in it."""
