@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import http.client
 import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -14,8 +15,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import pytest
+from playwright.sync_api import sync_playwright
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
+
+    from playwright.sync_api import Browser
 
 ROOT = Path(__file__).resolve().parents[1]
 START_DEADLINE = 40.0
@@ -119,6 +125,23 @@ def _wait_until_ready(server: Server, address: str) -> None:
             continue
         raise AssertionError(f"the server ended with {server.process.returncode}:\n{server.log}")
     raise AssertionError(f"no answer within {START_DEADLINE} s:\n{server.log}")
+
+
+@contextmanager
+def chromium() -> Iterator[Browser]:
+    """Start the machine's Chromium without a window; without one the test fails in CI and is skipped elsewhere."""
+    path = shutil.which("chromium")
+    if not path and os.environ.get("CI") == "true":
+        pytest.fail("no Chromium on this machine")
+    if not path:
+        pytest.skip("NO BROWSER TESTED: install Chromium, on Debian `apt-get install chromium`")
+    arguments = ["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--disable-background-networking"]
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path, args=arguments)
+        try:
+            yield browser
+        finally:
+            browser.close()
 
 
 def ask(
