@@ -36,7 +36,7 @@ _MEGABYTE = b" " * 1_000_000
 
 
 class Application:
-    """Serves every server of one sandbox, each under its own path."""
+    """Serves every server of one sandbox, each under its own path; `serve` gives it the connections it may drop."""
 
     def __init__(self, sandbox: Sandbox) -> None:
         self._sandbox = sandbox
@@ -46,13 +46,12 @@ class Application:
         if scope["type"] != "http":
             return
         exchange = self._exchange(scope, await _body(receive))
-        transport = scope.get("state", {}).get("transport")
+        transport = scope["state"]["transport"]
         if exchange is None:
             await _send(send, Answer(404), b"")
             return
         if exchange.fault(Fault.RESET) is not None:
-            _reset(transport)
-            await _gone(receive)
+            await _reset(transport, receive)
             return
         slow = exchange.fault(Fault.SLOW)
         if slow is not None and await _gone(receive, float(slow["seconds"])):
@@ -110,8 +109,7 @@ class _Delivery:
         elif self._exchange.fault(Fault.TRUNCATED) is not None:
             await _start(self._send, answer, len(answer.body) + 100)
             await self._send({"type": "http.response.body", "body": answer.body[:-1], "more_body": True})
-            if self._transport is not None:
-                self._transport.close()
+            self._transport.close()
             await _gone(self._receive)
         elif self._exchange.fault(Fault.BROKEN_JSON) is not None:
             await _send(self._send, answer, answer.body[: len(answer.body) // 2])
@@ -121,7 +119,7 @@ class _Delivery:
     async def _pour(self, answer: Answer, megabytes: int) -> None:
         await _start(self._send, answer, megabytes * len(_MEGABYTE) + len(answer.body))
         for _ in range(megabytes):
-            if self._transport is not None and self._transport.is_closing():
+            if self._transport.is_closing():
                 return
             await self._send({"type": "http.response.body", "body": _MEGABYTE, "more_body": True})
         await self._send({"type": "http.response.body", "body": answer.body})
@@ -184,8 +182,8 @@ async def _gone(receive: Receive, seconds: float | None = None) -> bool:
     return True
 
 
-def _reset(transport: Any) -> None:
+async def _reset(transport: Any, receive: Receive) -> None:
     """Drop the connection with a TCP reset."""
-    if transport is not None:
-        transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-        transport.abort()
+    transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    transport.abort()
+    await _gone(receive)

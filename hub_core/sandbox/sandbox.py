@@ -31,7 +31,8 @@ def endpoints_of(origin: str, server: ServerName) -> Endpoints:
     return Endpoints(RegionId.SANDBOX, identity=f"{base}/identity", api=f"{base}/api", vault=vault)
 
 
-def _utc_now() -> datetime:
+def utc_now() -> datetime:
+    """Return the real time."""
     return datetime.now(UTC)
 
 
@@ -45,7 +46,7 @@ class Sandbox:
     def __init__(
         self,
         *,
-        clock: Callable[[], datetime] = _utc_now,
+        clock: Callable[[], datetime] = utc_now,
         rate_limits: bool = True,
         origin: str = "https://127.0.0.1",
         issuers: Mapping[ServerName, str] | None = None,
@@ -62,7 +63,12 @@ class Sandbox:
     @property
     def organizations(self) -> tuple[SandboxOrganization, ...]:
         """Every organization, with the secret that is right at present."""
-        return tuple(replace(o, secret=secret_of(o.client_id, self._generation(o))) for o in ORGANIZATIONS)
+        return tuple(map(self._present, ORGANIZATIONS))
+
+    def organization(self, client_id: str | None, server: ServerName) -> SandboxOrganization | None:
+        """Return the organization (or person) with a client id, if it lives on a server."""
+        found = next((o for o in ORGANIZATIONS if o.client_id == client_id and o.server is server), None)
+        return self._present(found) if found else None
 
     @cached_property
     def app(self) -> Application:
@@ -99,8 +105,9 @@ class Sandbox:
         self._tokens += 1
         return self._tokens
 
-    def _generation(self, organization: SandboxOrganization) -> int:
-        return self._generations.get(organization.client_id, 0)
+    def _present(self, organization: SandboxOrganization) -> SandboxOrganization:
+        generation = self._generations.get(organization.client_id, 0)
+        return replace(organization, secret=secret_of(organization.client_id, generation))
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,8 +140,7 @@ class Exchange:
     @property
     def organization(self) -> SandboxOrganization | None:
         """The organization the request carries, if it lives here."""
-        found = (o for o in self.sandbox.organizations if o.client_id == self.client_id and o.server is self.server)
-        return next(found, None)
+        return self.sandbox.organization(self.client_id, self.server)
 
     @property
     def kid(self) -> str:

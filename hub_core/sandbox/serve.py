@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-import asyncio
 import errno
 import socket
 import threading
 from typing import TYPE_CHECKING, Self
 
+from hub_core.sandbox.sandbox import utc_now
+
 if TYPE_CHECKING:
+    from collections.abc import Callable
+    from datetime import datetime
     from pathlib import Path
 
     import uvicorn
@@ -48,13 +51,18 @@ class RunningSandbox:
         self.close()
 
     def _run(self) -> None:
+        import asyncio  # noqa: PLC0415 - half the import time of this package
+
         asyncio.run(self._server.serve(sockets=[self._listener]))
 
 
-def serve(sandbox: Sandbox, *, port: int = 0, folder: Path | None = None) -> RunningSandbox:
+def serve(
+    sandbox: Sandbox, *, port: int = 0, folder: Path | None = None, clock: Callable[[], datetime] = utc_now
+) -> RunningSandbox:
     """Serve a sandbox on a port of 127.0.0.1 (0: any free one) and tell it its origin.
 
     With a folder the certificate authority is kept there, so that a client that trusts it still does after a restart.
+    `clock` dates the certificates; it is not the sandbox's, whose time may be invented while its clients' is not.
 
     Raises:
         OSError: if the port is taken.
@@ -66,7 +74,7 @@ def serve(sandbox: Sandbox, *, port: int = 0, folder: Path | None = None) -> Run
 
     listener = _listen(port)
     try:
-        made = certificates(folder, sandbox.clock())
+        made = certificates(folder, clock())
     except BaseException:
         listener.close()
         raise
