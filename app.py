@@ -7,7 +7,7 @@ import importlib
 import logging
 import os
 import secrets
-from contextlib import ExitStack, asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -49,7 +49,7 @@ async def lifespan(_app: st.App) -> AsyncIterator[None]:
     # Streamlit collects garbage after every script run; what is there for good need not be searched each time.
     gc.collect()
     gc.freeze()
-    click.echo(f"Link Hub listens on {_url()}")
+    click.echo(f"Link Hub listens on {launch.url(settings)}")
     try:
         yield
     finally:
@@ -63,11 +63,6 @@ def on_script_error(error: Exception) -> bool:
     _log.error("A page failed, reference %s: %s", reference, traced(error))
     st.error(f"Something went wrong on this page. Its operator finds more in the log, under reference {reference}.")
     return True
-
-
-def _url() -> str:
-    address = f"[{settings.address}]" if ":" in settings.address else settings.address
-    return f"http://{address}:{settings.port}"
 
 
 # Streamlit logs the text of every failed run, which may hold what somebody typed, before it asks `on_script_error`.
@@ -88,5 +83,5 @@ app = st.App(
 )
 
 if __name__ == "__main__":
-    with _opened:
+    with _opened, suppress(KeyboardInterrupt):
         app.run(config={"server.address": settings.address, "server.port": settings.port})

@@ -14,7 +14,18 @@ import pytest
 
 from hub_core import __version__
 from hub_core.web import launch
-from tests.serving import ROOT, Server, ask, chromium, environment, free_port, handshake, start_server, streamlit_run
+from tests.serving import (
+    ROOT,
+    STOP_DEADLINE,
+    Server,
+    ask,
+    chromium,
+    environment,
+    free_port,
+    handshake,
+    start_server,
+    streamlit_run,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -185,10 +196,25 @@ def test_listens_where_the_settings_say_and_ends_cleanly(tmp_path: Path) -> None
     ) as running:
         assert listening(running.process.pid) - {("127.0.0.1", running.sandbox_port)} == {("127.0.0.3", running.port)}
         assert ask(running.port, "/", address="127.0.0.3").status == 200
+        # SQLite keeps this file while a database is open, and clears it away when the last connection is closed.
+        write_ahead_log = tmp_path / "data" / "hub.db-wal"
+        assert write_ahead_log.exists()
         # uvicorn ends in order, then lets the signal have its way, so that a supervisor sees what it asked for.
         assert running.stop() in {0, -signal.SIGTERM}
         lines = running.log.splitlines()
     assert lines == [f"Link Hub listens on {running.url}", "Link Hub stopped."]
+    assert not write_ahead_log.exists()
+
+
+@pytest.mark.parametrize("command", [PYTHON_APP, []], ids=["python app.py", "streamlit run"])
+def test_an_interrupt_ends_cleanly(tmp_path: Path, command: list[str]) -> None:
+    """Ctrl+C closes the hub too, and prints no traceback."""
+    with start_server(tmp_path, command=command) as running:
+        running.process.send_signal(signal.SIGINT)
+        running.process.wait(STOP_DEADLINE)
+    assert "Link Hub stopped." in running.log
+    assert "Traceback" not in running.log
+    assert not (tmp_path / "data" / "hub.db-wal").exists()
 
 
 @pytest.mark.browser

@@ -61,5 +61,11 @@ def checked(environ: MutableMapping[str, str]) -> Settings:
     return Settings.from_env(dict(environ))
 
 
+def url(settings: Settings) -> str:
+    """Return the address to type into a browser on this machine."""
+    address = f"[{settings.address}]" if ":" in settings.address else settings.address
+    return f"http://{address}:{settings.port}"
+
+
 def _number(address: str) -> str:
     return "127.0.0.1" if address == "localhost" else address.strip("[]")
