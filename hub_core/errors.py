@@ -2,11 +2,13 @@
 
     HubError
     ├── InputError            a field of a form can be corrected
+    ├── InvalidForm           several of them; carries every InputError
     ├── AlreadyLinked         this organization is linked here already
     ├── WrongOrganization     a key of another organization was given for this account
     ├── NotFound              no such account
     ├── VerifyFailed          the check of a new key stopped; carries the check
     ├── RemoteError           a server did not give what we asked; carries the reason
+    ├── SandboxUnavailable    the sandbox is off, or its port is taken
     ├── StorageError          the database is newer than this program, damaged or out of reach
     ├── MasterKeyError        the master key is missing, wrong, ambiguous or badly kept
     ├── SealError             one stored secret cannot be opened here
@@ -37,6 +39,14 @@ class InputError(HubError):
         self.field = field
         self.reason = reason
         self.message = message
+
+
+class InvalidForm(HubError):
+    """Fields of a form can be corrected; `errors` lists every one of them."""
+
+    def __init__(self, errors: Sequence[InputError]) -> None:
+        super().__init__(" ".join(error.message for error in errors))
+        self.errors = tuple(errors)
 
 
 class AlreadyLinked(HubError):
@@ -80,6 +90,10 @@ class RemoteError(HubError):
         self.reason = reason
         self.evidence: Mapping[str, str] = evidence or {}
         self.retry_after = retry_after
+
+
+class SandboxUnavailable(HubError):
+    """The sandbox is off, or its port is taken by something else."""
 
 
 class StorageError(HubError):

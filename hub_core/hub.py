@@ -2,26 +2,470 @@
 
 from __future__ import annotations
 
+import asyncio
+import threading
+from dataclasses import dataclass, replace
+from datetime import timedelta
 from typing import TYPE_CHECKING, Self
+from uuid import NAMESPACE_URL, uuid4, uuid5
+
+from hub_core import drafts
+from hub_core.bitwarden.budget import TokenBudget
+from hub_core.bitwarden.credentials import clean, parse_key
+from hub_core.bitwarden.policy import OutboundPolicy
+from hub_core.bitwarden.regions import REGIONS, region_of_host, sibling
+from hub_core.bitwarden.transport import Session, resolve
+from hub_core.clock import Clock
+from hub_core.engine import Engine
+from hub_core.errors import AlreadyLinked, InputError, NotFound, SealError, VerifyFailed, WrongOrganization
+from hub_core.health import checks, status
+from hub_core.keychain import Keychain
+from hub_core.model import (
+    Account,
+    ApiKey,
+    Check,
+    Facts,
+    Lifecycle,
+    Observation,
+    Outcome,
+    Reason,
+    RegionId,
+    Stage,
+    Standing,
+    Status,
+    Trigger,
+)
+from hub_core.sandbox_host import SandboxHost
+from hub_core.storage.store import AccountRow, Store, StoredCheck
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Generator, Sequence
+    from datetime import datetime
+
+    from hub_core.bitwarden.regions import Region
+    from hub_core.bitwarden.transport import Resolver
+    from hub_core.drafts import Draft, Form
+    from hub_core.model import Endpoints, Secret, Transition
     from hub_core.settings import Settings
+    from hub_core.storage.store import Sealed
+
+    Watch = Callable[[Stage | Observation | checks.Waiting], None]
+
+DEVICE = str(uuid5(NAMESPACE_URL, "link-hub"))
+"""The device identifier of every token request: one constant, since it stands for the product, not for a person."""
+
+AT_ONCE = 10
+"""How many organizations are checked at the same time."""
+
+HELD_FOR = timedelta(minutes=5)
+
+
+def _ignore(_: object) -> None:
+    """Watch nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Linked:
+    """A new account and the check that proved it."""
+
+    account: Account
+    check: Check
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """One step of checking many accounts."""
+
+    done: int
+    total: int
+    label: str | None = None
+    status: Status | None = None
+    waiting: int | None = None
+    """Seconds until the budget of an identity server allows the next token request."""
 
 
 class Hub:
-    """This installation."""
+    """This installation: what pages, command line and scheduler can do."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(
+        self, settings: Settings, store: Store, *, clock: Clock, resolve: Resolver, deadline_s: float
+    ) -> None:
         self.settings = settings
+        self.store = store
+        self.clock = clock
+        self.keychain = Keychain(store, settings, clock)
+        self.sandbox = SandboxHost(settings)
+        self._engine = Engine()
+        self._budget = TokenBudget(store, clock, limit=settings.token_limit)
+        self._policy = OutboundPolicy.from_settings(settings)
+        self._resolve = resolve
+        self._deadline_s = deadline_s
+        self._held: dict[str, tuple[datetime, Draft | Form]] = {}
+        self._held_lock = threading.Lock()
 
     @classmethod
-    def open(cls, settings: Settings) -> Self:
-        """Open the hub."""
-        return cls(settings)
+    def open(
+        cls,
+        settings: Settings,
+        *,
+        clock: Clock | None = None,
+        resolve: Resolver = resolve,
+        deadline_s: float = 30.0,
+    ) -> Self:
+        """Open the database, find the master key, and be ready to work.
 
-    def ready(self) -> bool:
-        """Whether the database answers."""
-        return True
+        Args:
+            settings: of this installation.
+            clock: the system's, if not given.
+            resolve: looks host names up.
+            deadline_s: seconds any one exchange with a server may take.
+
+        Raises:
+            StorageError: the database is out of reach, damaged, or newer than this program.
+            MasterKeyError: the master key is missing, wrong, ambiguous or badly kept.
+        """
+        store = Store.open(settings.database)
+        try:
+            return cls(settings, store, clock=clock or Clock(), resolve=resolve, deadline_s=deadline_s)
+        except BaseException:
+            store.close()
+            raise
 
     def close(self) -> None:
-        """Stop what was started."""
+        """Stop what runs and close the database."""
+        self._engine.close()
+        self.sandbox.close()
+        self.store.close()
+
+    def ready(self) -> bool:
+        """Tell whether the database answers."""
+        return self.store.database.version > 0
+
+    # ---- link
+
+    def read_form(self, form: Form, *, sandbox_server: str | None = None) -> Draft:
+        """Read the Link form; raises InvalidForm with every field to correct, SandboxUnavailable."""
+        sandbox = None
+        if form.region is RegionId.SANDBOX:
+            sandbox = self.sandbox.endpoints(sandbox_server or "us")
+            form = replace(form, ca=self.sandbox.ca_pem)
+        return drafts.read(form, sandbox=sandbox, plaintext_hosts=self.settings.plaintext_hosts)
+
+    def link(self, draft: Draft, *, actor: str, watch: Watch = _ignore) -> Linked:
+        """Verify a draft and store it as an account, or store nothing.
+
+        Raises:
+            AlreadyLinked: this organization is linked on this identity origin, perhaps by somebody a moment ago.
+            VerifyFailed: a stage failed; carries the check.
+        """
+        twin = self.store.find(draft.key.client_id, draft.endpoints.identity_origin)
+        if twin:
+            raise AlreadyLinked(*twin)
+        check = self._verify(
+            checks.Subject(
+                draft.endpoints,
+                draft.key,
+                worked_before=False,
+                trigger=Trigger.LINK,
+                ca_pem=draft.ca_pem,
+                remarks=draft.remarks,
+            ),
+            watch,
+        )
+        blank = Account(
+            id=str(uuid4()),
+            label=draft.label,
+            endpoints=draft.endpoints,
+            client_id=draft.key.client_id,
+            ca_pem=draft.ca_pem,
+            tags=draft.tags,
+            note=draft.note,
+            lifecycle=Lifecycle.ACTIVE,
+            pause_reason="",
+            linked_at=check.at,
+            key_entered_at=check.at,
+            standing=Standing(),
+            facts=Facts(),
+        )
+        sealed = self._seal(blank, draft.key.secret)
+        self.store.add_account(blank, sealed=sealed, check=check, step=status.step(blank, check), actor=actor)
+        return Linked(self.store.account(blank.id), check)
+
+    def other_cloud(self, endpoints: Endpoints) -> tuple[Region, Endpoints] | None:
+        """Return the cloud a refused key may belong to instead, if the refusal came from a cloud."""
+        return sibling(endpoints, also=self.sandbox.clouds())
+
+    def hold(self, entry: Draft | Form) -> str:
+        """Keep what was entered in memory for five minutes and return a ticket for it.
+
+        For the one question between two clicks ("try the same key in EU?"), so that the secret needs neither typing
+        again nor a place in the page's state.
+        """
+        ticket, now = str(uuid4()), self.clock.now()
+        with self._held_lock:
+            self._held = {t: kept for t, kept in self._held.items() if now - kept[0] < HELD_FOR}
+            self._held[ticket] = (now, entry)
+        return ticket
+
+    def take(self, ticket: str) -> Draft | Form | None:
+        """Return what a ticket holds, once; None when it was taken or has expired."""
+        with self._held_lock:
+            kept = self._held.pop(ticket, None)
+        return kept[1] if kept and self.clock.now() - kept[0] < HELD_FOR else None
+
+    # ---- accounts
+
+    def accounts(self) -> list[AccountRow]:
+        """Return every account as the Accounts page shows it; one query, no network, no decryption."""
+        return self.store.overview()
+
+    def account(self, account_id: str) -> Account:
+        """Return one account; raises NotFound."""
+        return self.store.account(account_id)
+
+    def history(self, account_id: str, limit: int = 200) -> list[StoredCheck]:
+        """Return an account's checks, newest first."""
+        return self.store.history(account_id, limit)
+
+    def transitions(self, account_id: str) -> list[Transition]:
+        """Return an account's changes of status, newest first."""
+        return self.store.transitions(account_id)
+
+    def stale(self, checked_at: datetime | None, lifecycle: Lifecycle) -> bool:
+        """Tell whether a status is too old to believe."""
+        interval = timedelta(minutes=self.settings.interval_minutes)
+        return status.is_stale(checked_at, lifecycle, now=self.clock.now(), interval=interval)
+
+    def check(self, account_id: str, *, watch: Watch = _ignore, trigger: Trigger = Trigger.MANUAL) -> Check:
+        """Check one account with a fresh token and record it; raises NotFound."""
+        return self._engine.call(
+            lambda report: self._check(account_id, trigger, report, patience_s=0), watch
+        )
+
+    def check_many(self, account_ids: Sequence[str]) -> Generator[Progress | None, None, None]:
+        """Check accounts, paced by the token budgets; yields progress, and None every half second.
+
+        Closing the generator stops the work; what was checked until then is recorded.
+        """
+        names = {row.id: row.label for row in self.accounts()}
+        wanted = [account_id for account_id in account_ids if account_id in names]
+
+        async def work(report: Callable[[Progress], None]) -> None:
+            places = asyncio.Semaphore(AT_ONCE)
+            done = 0
+
+            def waiting(event: object) -> None:
+                if isinstance(event, checks.Waiting):
+                    report(Progress(done, len(wanted), waiting=event.seconds))
+
+            async def one(account_id: str) -> None:
+                nonlocal done
+                async with places:
+                    try:
+                        await self._check(account_id, Trigger.MANUAL, waiting, patience_s=24 * 3600)
+                        after = (await asyncio.to_thread(self.store.account, account_id)).standing.status
+                    except NotFound:
+                        after = None  # unlinked meanwhile; the others go on
+                done += 1
+                report(Progress(done, len(wanted), names[account_id], after))
+
+            report(Progress(0, len(wanted)))
+            async with asyncio.TaskGroup() as group:
+                for account_id in wanted:
+                    group.create_task(one(account_id))
+
+        return self._engine.stream(work)
+
+    def read_new_key(self, account_id: str, secret: str, client_id: str = "") -> ApiKey:
+        """Read a typed new secret for an account, and a client id if one came along; raises InputError, NotFound."""
+        return parse_key(client_id or self.account(account_id).client_id, secret).key
+
+    def relink(self, account_id: str, key: ApiKey, *, actor: str, watch: Watch = _ignore) -> Check:
+        """Give an account its organization's new key.
+
+        Raises:
+            WrongOrganization: the key is another organization's; nothing was sent.
+            VerifyFailed: a stage failed; the old key stays.
+            NotFound: unlinked meanwhile.
+        """
+        account = self.account(account_id)
+        if key.client_id != account.client_id:
+            raise WrongOrganization(account.organization_id, key.organization_id)
+        return self._replace(
+            account, key, account.endpoints, account.ca_pem, trigger=Trigger.RELINK, actor=actor, watch=watch
+        )
+
+    def describe(self, account_id: str, *, label: str, tags: str | Sequence[str], note: str, actor: str) -> None:
+        """Change label, tags and note; raises InputError, NotFound."""
+        self.store.describe(
+            account_id,
+            label=drafts.read_label(label),
+            tags=drafts.read_tags(tags),
+            note=note.strip()[: drafts.NOTE_LIMIT],
+            at=self.clock.now(),
+            actor=actor,
+        )
+
+    def edit_server(self, account_id: str, form: Form, *, actor: str, watch: Watch = _ignore) -> Check:
+        """Change an account's address or CA certificate through the same verification.
+
+        The stored secret may be sent only to the identity origin it was sealed for, so another address asks for it
+        again.
+
+        Raises:
+            InputError: the address, the CA or the secret needs correcting.
+            AlreadyLinked, VerifyFailed, SealError: nothing was changed.
+        """
+        account = self.account(account_id)
+        place = drafts.read_server(form, sandbox=None, plaintext_hosts=self.settings.plaintext_hosts)
+        ca_pem = drafts.read_ca(form.ca)
+        if place.organization_id not in {None, account.organization_id}:
+            raise InputError(
+                "server",
+                Reason.ADDRESS_OTHER_ORGANIZATION,
+                f"The address is of organization {place.organization_id}; this account is {account.organization_id}.",
+            )
+        moved = (place.endpoints.identity, place.endpoints.api) != (account.endpoints.identity, account.endpoints.api)
+        if moved and not clean(form.secret)[0]:
+            raise InputError(
+                "secret",
+                Reason.SECRET_MISSING,
+                "Paste the client secret again: a stored secret is never sent to another address.",
+            )
+        if clean(form.secret)[0]:
+            key = parse_key(account.client_id, form.secret).key
+        else:
+            key = ApiKey(account.client_id, self.keychain.open(self.store.sealed(account_id)))
+        return self._replace(account, key, place.endpoints, ca_pem, trigger=Trigger.EDIT, actor=actor, watch=watch)
+
+    def pause(self, account_id: str, why: str, *, actor: str) -> None:
+        """Stop checking an account; raises NotFound."""
+        self.store.set_lifecycle(
+            account_id, Lifecycle.PAUSED, why=why.strip()[:400], at=self.clock.now(), actor=actor
+        )
+
+    def resume(self, account_id: str, *, actor: str) -> None:
+        """Check an account again; raises NotFound."""
+        self.store.set_lifecycle(account_id, Lifecycle.ACTIVE, why="", at=self.clock.now(), actor=actor)
+
+    def unlink(self, account_id: str, typed_label: str, *, actor: str) -> Account:
+        """Erase an account and its secret at once; returns what it was.
+
+        Raises:
+            InputError: the typed label is not the account's.
+            NotFound: unlinked already.
+        """
+        account = self.account(account_id)
+        if " ".join(typed_label.split()) != account.label:
+            raise InputError("label", Reason.LABEL_MISSING, f"Type the label exactly: {account.label}")
+        self.store.unlink(account_id, at=self.clock.now(), actor=actor)
+        return account
+
+    # ---- inside
+
+    def _seal(self, account: Account, secret: Secret, endpoints: Endpoints | None = None) -> str:
+        origin = (endpoints or account.endpoints).identity_origin
+        return self.keychain.seal(secret, account_id=account.id, client_id=account.client_id, origin=origin)
+
+    def _replace(
+        self,
+        account: Account,
+        key: ApiKey,
+        endpoints: Endpoints,
+        ca_pem: str | None,
+        *,
+        trigger: Trigger,
+        actor: str,
+        watch: Watch,
+    ) -> Check:
+        check = self._verify(
+            checks.Subject(
+                endpoints,
+                key,
+                # A new key has no past; only an unchanged one can have stopped working.
+                worked_before=trigger is Trigger.EDIT and account.standing.key_proven_at is not None,
+                trigger=trigger,
+                ca_pem=ca_pem,
+            ),
+            watch,
+        )
+        self.store.replace_key(
+            account.id,
+            sealed=self._seal(account, key.secret, endpoints),
+            endpoints=endpoints,
+            ca_pem=ca_pem,
+            check=check,
+            step=lambda present: status.step(present, check),
+            actor=actor,
+            action=trigger.value,
+        )
+        return check
+
+    def _verify(self, subject: checks.Subject, watch: Watch) -> Check:
+        """Run the stages for a key a person just gave; raises VerifyFailed."""
+        check = self._engine.call(lambda report: checks.run(subject, self._means(), report), watch)
+        # READ_FAULT fails the stage and yet the key was accepted; a form still asks to try again later.
+        if check.failure:
+            raise VerifyFailed(check)
+        return check
+
+    async def _check(
+        self, account_id: str, trigger: Trigger, watch: Watch, *, patience_s: float
+    ) -> Check:
+        account, generation, sealed = await asyncio.to_thread(self._load, account_id)
+        try:
+            secret = self.keychain.open(sealed)
+        except SealError:
+            check = self._locked_check(trigger)
+            watch(check.observations[0])
+        else:
+            if account.endpoints.region is RegionId.SANDBOX:
+                await asyncio.to_thread(self.sandbox.wake)
+            subject = checks.Subject(
+                account.endpoints,
+                ApiKey(account.client_id, secret),
+                worked_before=account.standing.key_proven_at is not None,
+                trigger=trigger,
+                ca_pem=account.ca_pem,
+            )
+            check = await checks.run(subject, self._means(patience_s), watch)
+        await asyncio.to_thread(
+            self.store.record, account_id, generation, check=check, step=lambda present: status.step(present, check)
+        )
+        return check
+
+    def _load(self, account_id: str) -> tuple[Account, int, Sealed]:
+        # Generation first: if the key changes between these reads, the check counts as one of the older key.
+        generation = self.store.generation(account_id)
+        return self.store.account(account_id), generation, self.store.sealed(account_id)
+
+    def _locked_check(self, trigger: Trigger) -> Check:
+        observation = Observation(Stage.FORMAT, Outcome.FAIL, Reason.SECRET_LOCKED)
+        return Check(self.clock.now(), trigger, (observation,))
+
+    def _means(self, patience_s: float = 0.0) -> checks.Means:
+        clouds = [row.endpoints for row in REGIONS if row.endpoints]
+        clouds += [endpoints for _, endpoints in self.sandbox.clouds()]
+        return checks.Means(
+            session=self._session,
+            budget=self._budget,
+            clock=self.clock,
+            device=DEVICE,
+            clouds=tuple(clouds),
+            official=_official,
+            patience_s=patience_s,
+        )
+
+    def _session(self, subject: checks.Subject) -> Session:
+        return Session(
+            subject.endpoints,
+            self._policy,
+            ca_pem=subject.ca_pem,
+            official=_official,
+            deadline_s=self._deadline_s,
+            resolve=self._resolve,
+        )
+
+
+def _official(host: str) -> bool:
+    return region_of_host(host) is not None

@@ -1,14 +1,155 @@
-"""What every page shares: the opened hub, and text from people or servers made safe to show."""
+"""What every page shares: the opened hub, names made safe to show, status badges, live stages and explanations."""
 
 from __future__ import annotations
 
+import re
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
 import streamlit as st
 
+from hub_core import texts
+from hub_core.bitwarden import regions
+from hub_core.health.checks import Waiting
 from hub_core.hub import Hub
+from hub_core.model import Lifecycle, Observation, Outcome, RegionId, Stage, Status
 from hub_core.settings import Settings
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from datetime import datetime
+
+    from streamlit.delta_generator import DeltaGenerator
+
+    from hub_core.model import Account, Endpoints, Reason
+    from hub_core.storage.store import AccountRow
+    from hub_core.texts import Explanation, StatusText
+
+ACTOR = "dashboard"
+"""Who is written into the audit trail: there is no sign-in yet."""
+
+_MARKDOWN = re.compile(r"([\\`*_{}\[\]()#+\-.!|~<>$:&\"'^=@])")
+_AUTOLINK = re.compile(r"(?i)(://|www\.|@|:(?=\w))")
+_JOINER = "\u2060"
 
 
 @st.cache_resource(show_spinner=False)
 def hub() -> Hub:
     """Open the hub once for the whole server; the server's lifespan calls this first."""
     return Hub.open(Settings.from_env())
+
+
+def plain(text: str) -> str:
+    """Return text from people or servers as Markdown that shows just that text: no link, image, icon or formula."""
+    # Streamlit turns icon names and addresses in the *parsed* text into icons and links: escaping alone is too early.
+    split = _AUTOLINK.sub(lambda match: match[1][0] + _JOINER + match[1][1:], " ".join(text.split()))
+    return _MARKDOWN.sub(r"\\\1", split)
+
+
+def status_text(status: Status, lifecycle: Lifecycle, *, stale: bool) -> StatusText:
+    """Return how an account's standing is shown: paused and stale hide a status nobody should believe."""
+    if lifecycle is Lifecycle.PAUSED:
+        return texts.PAUSED
+    if stale and status is not Status.UNKNOWN:
+        return texts.STALE
+    return texts.STATUSES[status]
+
+
+def shown(row: AccountRow | Account) -> StatusText:
+    """Return how an account is shown now."""
+    standing = row if hasattr(row, "status") else row.standing
+    return status_text(
+        standing.status, row.lifecycle, stale=hub().stale(standing.checked_at, row.lifecycle)
+    )
+
+
+def badge(text: StatusText) -> None:
+    """Show a status as icon, word and colour."""
+    st.badge(text.word, icon=f":material/{text.icon}:", color=text.color, help=text.meaning)
+
+
+def when(at: datetime | None) -> str:
+    """Return a time as its age, or that it never was."""
+    return texts.ago(at, hub().clock.now()) if at else "never"
+
+
+def utc(at: datetime | None) -> str:
+    """Return the exact time, or a dash."""
+    return at.strftime("%Y-%m-%d %H:%M:%S UTC") if at else "–"
+
+
+class LiveStages:
+    """Shows the stages of a check while they run."""
+
+    def __init__(self, title: str) -> None:
+        """Open the display."""
+        self._box = st.status(title, expanded=True)
+        self._lines: dict[Stage, DeltaGenerator] = {}
+        self._done: list[Observation] = []
+
+    def __call__(self, event: Stage | Observation | Waiting) -> None:
+        """Show one event of the check."""
+        if isinstance(event, Stage):
+            self._lines[event] = self._box.empty()
+            self._lines[event].markdown(f":material/hourglass_empty: {texts.STAGES[event].doing}…")
+        elif isinstance(event, Waiting):
+            self._lines[Stage.TOKEN].markdown(
+                f":material/schedule: Waiting {event.seconds} s for a turn: the token requests of this minute are used up…"
+            )
+        else:
+            self._done.append(event)
+            line = self._lines.get(event.stage) or self._box.empty()
+            line.markdown("  \n".join(observation_line(o) for o in self._done if o.stage is event.stage))
+
+    def finish(self, label: str, *, good: bool) -> None:
+        """Close the display with a verdict."""
+        self._box.update(label=label, state="complete" if good else "error", expanded=not good)
+
+
+def observation_line(seen: Observation) -> str:
+    """Return one line of Markdown about what a stage saw."""
+    stage, outcome = texts.STAGES[seen.stage], texts.OUTCOMES[seen.outcome]
+    what = {Outcome.PASS: stage.done, Outcome.SKIP: f"{stage.name}: skipped, the address is plain http"}.get(
+        seen.outcome
+    ) or (texts.REASONS[seen.reason].title if seen.reason else stage.name)
+    color = f":{outcome.color}[:material/{outcome.icon}:]"
+    took = f" · {seen.ms} ms" if seen.ms else ""
+    return f"{color} {what}{took}"
+
+
+def explanation(
+    reason: Reason,
+    evidence: Mapping[str, str],
+    endpoints: Endpoints,
+    *,
+    worked_until: datetime | None = None,
+    key_accepted: bool = False,
+) -> Explanation:
+    """Return what a reason means at these addresses."""
+    official = regions.region_of_host(urlsplit(endpoints.identity).hostname or "") is not None
+    return texts.explain(
+        reason,
+        evidence=evidence,
+        worked_until=utc(worked_until) if worked_until else None,
+        self_hosted=endpoints.region is RegionId.SELF_HOSTED,
+        official=official,
+        key_accepted=key_accepted,
+    )
+
+
+def explain(text: Explanation, *, kind: Callable[..., DeltaGenerator] = st.error) -> None:
+    """Show an explanation: what happened, what it means, likely causes, what to do."""
+    parts = [f"**{plain(text.title)}**", plain(text.meaning)]
+    kind("  \n".join(parts))
+    if text.causes:
+        st.markdown("**Likely causes, most likely first**")
+        st.markdown("\n".join(f"{n}. {plain(cause)}" for n, cause in enumerate(text.causes, 1)))
+    if text.steps:
+        st.markdown("**What to do**")
+        st.markdown("\n".join(f"{n}. {plain(step)}" for n, step in enumerate(text.steps, 1)))
+
+
+def open_account(account_id: str, **query: str) -> None:
+    """Go to an account's page."""
+    st.switch_page("account.py", query_params={"account": account_id, **query})
+

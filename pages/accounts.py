@@ -1,5 +1,39 @@
-"""The Accounts page: every linked organization, worst first."""
+"""The Accounts page: every linked organization, worst first, with what can be done about each."""
+
+from __future__ import annotations
 
 import streamlit as st
 
-st.title("Accounts")
+from pages import _accounts_table, _actions, _ui
+
+hub = _ui.hub()
+state = st.session_state
+
+_actions.show_dialog()
+
+rows = hub.accounts()
+if not rows:
+    _accounts_table.empty_page()
+    st.stop()
+
+with st.container(horizontal=True, vertical_alignment="bottom"):
+    st.title("Accounts", width="stretch", anchor=False)
+    check_all = st.button("Check all", key="check_all", icon=":material/refresh:")
+    if st.button("Link an organization", type="primary", key="go_link", icon=":material/add_link:"):
+        st.switch_page("link.py")
+
+if label := state.pop("unlinked", None):
+    st.success(
+        f"“{_ui.plain(label)}” was unlinked and its secret erased. Ask an Owner to rotate the key at Bitwarden.",
+        icon=":material/link_off:",
+    )
+
+_accounts_table.counts(rows)
+filtered = _accounts_table.filters(rows)
+
+if check_all:
+    _actions.check_many([row.id for row in filtered if not _accounts_table.paused(row)])
+if pending := state.pop("row_action", None):
+    _accounts_table.act(*pending)
+
+_accounts_table.table(filtered, total=len(rows))

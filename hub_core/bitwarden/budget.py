@@ -1,0 +1,62 @@
+"""One budget of token requests for each identity origin, shared by everything that asks for tokens."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from hub_core.errors import RemoteError
+from hub_core.model import Reason
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from hub_core.clock import Clock
+    from hub_core.storage.store import Store
+
+SPACING_S = 2.0
+"""Waits this short are the spacing between two requests, not a spent budget."""
+
+
+class TokenBudget:
+    """Waits for a place among the token requests of an identity origin, or says how long it would take."""
+
+    def __init__(self, store: Store, clock: Clock, *, limit: int) -> None:
+        """Count in `store`; allow `limit` requests a minute to each origin."""
+        self._store = store
+        self._clock = clock
+        self._limit = limit
+
+    async def take(self, origin: str, *, patience_s: float, waiting: Callable[[int], None]) -> None:
+        """Return once a token request to `origin` may be sent.
+
+        Args:
+            origin: of the identity server.
+            patience_s: how long waiting is acceptable, in seconds.
+            waiting: told the seconds still to wait whenever a longer wait begins.
+
+        Raises:
+            RemoteError: BUDGET_SPENT, with the seconds to wait, when that is longer than `patience_s`.
+        """
+        give_up = self._clock.monotonic() + max(patience_s, SPACING_S)
+        while True:
+            wait_ms = await asyncio.to_thread(
+                self._store.take_token_slot, origin, at=self._clock.now(), limit=self._limit
+            )
+            if not wait_ms:
+                return
+            seconds = wait_ms / 1000
+            if self._clock.monotonic() + seconds > give_up:
+                raise RemoteError(
+                    Reason.BUDGET_SPENT, evidence={"wait": str(math.ceil(seconds))}, retry_after=math.ceil(seconds)
+                )
+            if seconds > SPACING_S:
+                waiting(math.ceil(seconds))
+            await asyncio.sleep(min(seconds, 5.0))
+
+    async def hold(self, origin: str, seconds: int) -> None:
+        """Ask nothing of `origin` for `seconds`: it said so."""
+        until = self._clock.now() + timedelta(seconds=seconds)
+        await asyncio.to_thread(self._store.hold_origin, origin, until)

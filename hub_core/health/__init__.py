@@ -1,0 +1,1 @@
+"""Examining accounts, and judging what the examination means."""

@@ -1,0 +1,139 @@
+"""Seals and opens the stored secrets of accounts, and looks after the keys they are sealed with."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from hub_core.errors import MasterKeyError, SealError
+from hub_core.storage.keys import find_key
+from hub_core.storage.seal import Place, Sealer, dek_id_of
+
+if TYPE_CHECKING:
+    from hub_core.clock import Clock
+    from hub_core.model import Secret
+    from hub_core.settings import Settings
+    from hub_core.storage.seal import MasterKey
+    from hub_core.storage.store import Sealed, Store
+
+
+@dataclass(frozen=True, slots=True)
+class KeyStatus:
+    """What may be told about the keys: ids, places and numbers, no material."""
+
+    master_id: str
+    source: str
+    place: str
+    data_key_id: str
+    data_key_made: str
+    secrets: int
+    locked: int
+    """Accounts whose secret cannot be opened, or was dropped."""
+    warnings: tuple[str, ...]
+
+
+class Keychain:
+    """The sealer of this installation, opened with the master key."""
+
+    def __init__(self, store: Store, settings: Settings, clock: Clock) -> None:
+        """Find the master key and unwrap every data key; make the first ones in a new installation.
+
+        Raises:
+            MasterKeyError: the key is missing, wrong, ambiguous or badly kept.
+        """
+        self._store = store
+        self._settings = settings
+        self._clock = clock
+        needed = frozenset(row.kek_id for row in store.keyring())
+        self._found = find_key(settings, needed=needed)
+        if not needed:
+            store.first_key(lambda: self.master.new_row(clock.now().isoformat()))
+        self._sealer = Sealer(self.master, store.keyring())
+
+    @property
+    def master(self) -> MasterKey:
+        """The master key in use."""
+        return self._found.master
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """Sentences about how the master key is kept."""
+        return self._found.warnings
+
+    def seal(self, secret: Secret, *, account_id: str, client_id: str, origin: str) -> str:
+        """Return the sealed secret, bound to its account, its organization and where it may be sent."""
+        return self._sealer.seal(secret, _place(account_id, client_id, origin))
+
+    def open(self, stored: Sealed) -> Secret:
+        """Open a stored secret.
+
+        Raises:
+            SealError: there is none, it was moved or altered, or its account now points elsewhere.
+        """
+        if stored.token is None:
+            raise SealError("This account has no stored secret any more; relink it.")
+        return self._sealer.open(stored.token, _place(stored.account_id, stored.client_id, stored.identity_origin))
+
+    def locked(self) -> list[str]:
+        """Return the ids of accounts whose secret cannot be opened; opens every one."""
+        return [stored.account_id for stored in self._store.all_sealed() if not self._opens(stored)]
+
+    def status(self) -> KeyStatus:
+        """Return ids, places and numbers; opens every secret to count."""
+        active = next(row for row in self._store.keyring() if row.dek_id == self._sealer.active_id)
+        sealed = self._store.all_sealed()
+        return KeyStatus(
+            self.master.id,
+            self._found.source,
+            self._found.place,
+            active.dek_id,
+            active.created_at,
+            sum(1 for stored in sealed if stored.token and dek_id_of(stored.token) == active.dek_id),
+            sum(1 for stored in sealed if not self._opens(stored)),
+            self.warnings,
+        )
+
+    def rotate(self, *, actor: str) -> int:
+        """Make a new data key and reseal every secret with it, in one transaction; return how many.
+
+        Raises:
+            SealError: a secret cannot be opened; nothing was changed.
+        """
+        now = self._clock.now()
+        row = self.master.new_row(now.isoformat())
+        fresh = Sealer(self.master, [row])
+
+        def reseal(stored: Sealed) -> str:
+            secret = self.open(stored)
+            place = _place(stored.account_id, stored.client_id, stored.identity_origin)
+            token = fresh.seal(secret, place)
+            if fresh.open(token, place) != secret:
+                raise SealError("A resealed secret does not open; nothing was changed.")
+            return token
+
+        count = self._store.reseal(row, reseal, at=now, actor=actor)
+        self._sealer = fresh
+        return count
+
+    def rekey(self, new: MasterKey, *, actor: str) -> None:
+        """Wrap the data keys with another master key; the caller keeps the new key where it will be found.
+
+        Raises:
+            MasterKeyError: the new key is the present one.
+        """
+        if new.id == self.master.id:
+            raise MasterKeyError("This is the master key in use already.")
+        rows = [new.rewrap(row, self.master) for row in self._store.keyring()]
+        Sealer(new, rows)
+        self._store.rewrap(rows, at=self._clock.now(), actor=actor)
+
+    def _opens(self, stored: Sealed) -> bool:
+        try:
+            self.open(stored)
+        except SealError:
+            return False
+        return True
+
+
+def _place(account_id: str, client_id: str, origin: str) -> Place:
+    return Place(table="account", row=account_id, column="sealed", client_id=client_id, origin=origin)

@@ -1,0 +1,247 @@
+"""The parts of the Accounts page: counts, filters kept in the address, the table and its row actions."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING
+
+import pandas as pd
+import streamlit as st
+
+from hub_core import texts
+from hub_core.bitwarden import regions
+from hub_core.exports import to_csv
+from hub_core.model import Lifecycle, RegionId, Status
+from pages import _actions, _ui
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from hub_core.storage.store import AccountRow
+    from hub_core.texts import StatusText
+
+hub = _ui.hub()
+state = st.session_state
+
+_ORDER = [texts.STATUSES[status].word for status in Status]
+_ORDER = [*_ORDER[:4], texts.STALE.word, *_ORDER[4:], texts.PAUSED.word]
+"""Worst first. What is not known stands before what is well; what a person paused comes last."""
+
+_MARKS = {
+    "Failing": "✕",
+    "Unreachable": "⊘",
+    "Degraded": "▲",
+    "Unknown": "?",
+    "No recent check": "◷",
+    "Limited": "◐",
+    "Healthy": "✓",
+    "Paused": "‖",
+}
+"""A sign beside the word: cells of the table hold text only, and colour alone tells nothing to many."""
+
+_COLORS = {"green": "#0f9d6b", "blue": "#2f6fe0", "orange": "#e08a1e", "red": "#d6323f", "gray": "#8a9099"}
+_CHECK, _OPEN, _RELINK, _PAUSE, _RESUME, _UNLINK = (
+    ":material/refresh: Check now",
+    ":material/open_in_full: Open",
+    ":material/key: Relink",
+    ":material/pause_circle: Pause",
+    ":material/play_circle: Resume",
+    ":material/link_off: Unlink",
+)
+_ROW_HEIGHT = 40
+_TALLEST = 15
+
+
+def paused(row: AccountRow) -> bool:
+    """Tell whether nobody wants this account checked."""
+    return row.lifecycle is Lifecycle.PAUSED
+
+
+def empty_page() -> None:
+    """Teach what this page is for and offer the two doors."""
+    st.title("Accounts", anchor=False)
+    if label := state.pop("unlinked", None):
+        st.success(
+            f"“{_ui.plain(label)}” was unlinked and its secret erased. Ask an Owner to rotate the key at Bitwarden.",
+            icon=":material/link_off:",
+        )
+    st.markdown(
+        "No organization is linked yet. Link one by its API key, and this page shows whether the key still works: "
+        "when not, why, since when and what to do."
+    )
+    left, right = st.columns(2, gap="medium")
+    with left.container(border=True, height="stretch"):
+        st.subheader("Link an organization", anchor=False)
+        st.markdown(
+            "You need its **client ID** and **client secret**. An Owner finds them in the web vault under "
+            "Admin Console → Settings → Organization info → View API key. Plans: Teams and Enterprise."
+        )
+        if st.button("Link an organization", type="primary", key="door_link", icon=":material/add_link:"):
+            st.switch_page("link.py")
+    if hub.sandbox.offered:
+        with right.container(border=True, height="stretch"):
+            st.subheader("Try it without a key", anchor=False)
+            st.markdown(
+                "The **sandbox** is a stand-in for Bitwarden on this machine, with organizations in different states: "
+                "healthy, disabled, without API, on Vaultwarden. Its keys open nothing."
+            )
+            if st.button("Open the sandbox", key="door_sandbox", icon=":material/science:"):
+                st.switch_page("link.py", query_params={"region": RegionId.SANDBOX})
+
+
+def counts(rows: Sequence[AccountRow]) -> None:
+    """Show how many accounts are in each status, only those that occur, worst first."""
+    found = Counter(_ui.shown(row).word for row in rows)
+    with st.container(horizontal=True):
+        st.metric("Linked", len(rows), border=True)
+        for word in _ORDER:
+            if found[word]:
+                st.metric(f"{_MARKS[word]} {word}", found[word], border=True)
+
+
+def filters(rows: Sequence[AccountRow]) -> list[AccountRow]:
+    """Show search and filters, kept in the address, and return the rows that pass, worst first."""
+    present = Counter(_ui.shown(row).word for row in rows)
+    tags = sorted({tag for row in rows for tag in row.tags}, key=str.casefold)
+    here = {row.region for row in rows}
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        search = st.text_input(
+            "Search", key="q", type="search", live="300ms", placeholder="Label, tag, host or organization id",
+            bind="query-params", width=300,
+        )  # fmt: skip
+        words = st.pills(
+            "Status", [w for w in _ORDER if present[w]], selection_mode="multi", key="status", bind="query-params"
+        )
+        wanted_regions = (
+            st.pills(
+                "Region",
+                [r.id.value for r in regions.REGIONS if r.id in here],
+                format_func=lambda region: regions.region(RegionId(region)).name,
+                selection_mode="multi",
+                key="in",
+                bind="query-params",
+            )
+            if len(here) > 1
+            else []
+        )
+        wanted_tags = (
+            st.multiselect("Tag", tags, key="tag", bind="query-params", width=220) if tags else []
+        )
+    needle = (search or "").strip().casefold()
+    kept = [
+        row
+        for row in rows
+        if (not words or _ui.shown(row).word in words)
+        and (not wanted_regions or row.region in wanted_regions)
+        and (not wanted_tags or set(wanted_tags) & set(row.tags))
+        and (not needle or needle in _haystack(row))
+    ]
+    return sorted(kept, key=_worst_first)
+
+
+def table(rows: Sequence[AccountRow], *, total: int) -> None:
+    """Show the accounts and their row actions."""
+    if not rows:
+        st.info("No account passes these filters.", icon=":material/filter_alt_off:")
+        return
+    state.table_ids = [(row.id, row.label, row.lifecycle) for row in rows]
+    words = list(_MARKS)
+    st.dataframe(
+        _frame(rows),
+        key="accounts_table",
+        hide_index=True,
+        row_height=_ROW_HEIGHT,
+        height=_ROW_HEIGHT * min(len(rows), _TALLEST) + 42,
+        column_config={
+            "Status": st.column_config.MultiselectColumn(
+                options=[f"{_MARKS[w]} {w}" for w in words],
+                color=[_COLORS[_text(w).color] for w in words],
+                width=150,
+                pinned=True,
+            ),
+            "Account": st.column_config.TextColumn(width=190, pinned=True),
+            "Cause": st.column_config.TextColumn(width=280, help="Why the status is not healthy"),
+            "Last check": st.column_config.DatetimeColumn(
+                format="distance", width=120, help="When the last check ended; point at a cell for the time"
+            ),
+            "Checked at (UTC)": st.column_config.TextColumn(width=150),
+            "Latency": st.column_config.NumberColumn(format="%d ms", width=80, help="First read answer"),
+            "Certificate": st.column_config.NumberColumn(
+                format="%d days", width=95, help="Days until the server's certificate ends"
+            ),
+            "Actions": st.column_config.ButtonColumn(
+                "Actions", type="tertiary", on_click=_row_clicked, key="row_click", width=80
+            ),
+        },
+        alt="Linked organizations, worst first",
+    )
+    left, right = st.columns([4, 1], vertical_alignment="center")
+    left.caption(f"{len(rows)} of {total} accounts")
+    right.download_button(
+        "Export CSV", to_csv(rows, now=hub.clock.now()), "accounts.csv", "text/csv", key="export_csv",
+        icon=":material/download:", on_click="ignore", width="stretch",
+    )  # fmt: skip
+
+
+def act(action: str, account_id: str, label: str, lifecycle: Lifecycle) -> None:
+    """Do what a row's menu was asked for."""
+    if action == _OPEN:
+        _ui.open_account(account_id)
+    elif action == _RELINK:
+        _ui.open_account(account_id, do="relink")
+    elif action == _CHECK:
+        _actions.check_now(account_id, label)
+    elif action in {_PAUSE, _RESUME}:
+        _actions.pause_or_resume(account_id, label, lifecycle)
+        st.rerun()
+    elif action == _UNLINK:
+        state.asking = ("unlink", account_id)
+        st.rerun()
+
+
+def _row_clicked() -> None:
+    """Remember which account was meant: the row is a position in the frame that was sent."""
+    click = state.row_click
+    state.row_action = (click["label"], *state.table_ids[click["row"]])
+
+
+def _text(word: str) -> StatusText:
+    return next(
+        text for text in (*texts.STATUSES.values(), texts.STALE, texts.PAUSED) if text.word == word
+    )
+
+
+def _worst_first(row: AccountRow) -> tuple[int, str]:
+    return _ORDER.index(_ui.shown(row).word), row.label.casefold()
+
+
+def _haystack(row: AccountRow) -> str:
+    return " ".join((row.label, *row.tags, row.identity_origin, row.client_id)).casefold()
+
+
+def _frame(rows: Sequence[AccountRow]) -> pd.DataFrame:
+    now = hub.clock.now()
+    return pd.DataFrame(
+        {
+            "Status": [[f"{_MARKS[w]} {w}"] for w in (_ui.shown(row).word for row in rows)],
+            "Account": [row.label for row in rows],
+            "Cause": [texts.REASONS[row.reason].title if row.reason else "" for row in rows],
+            "Region": [regions.region(RegionId(row.region)).name for row in rows],
+            "Server": [_server(row) for row in rows],
+            "Last check": pd.to_datetime([row.checked_at for row in rows], utc=True),
+            "Checked at (UTC)": [row.checked_at.strftime("%Y-%m-%d %H:%M") if row.checked_at else "" for row in rows],
+            "Latency": pd.array([row.latency_ms for row in rows], dtype="Int64"),
+            "Certificate": pd.array(
+                [(row.certificate_ends - now).days if row.certificate_ends else None for row in rows], dtype="Int64"
+            ),
+            "Tags": [", ".join(row.tags) for row in rows],
+            "Actions": [[_CHECK, _OPEN, _RELINK, _RESUME if paused(row) else _PAUSE, _UNLINK] for row in rows],
+        }
+    )
+
+
+def _server(row: AccountRow) -> str:
+    if not row.server_kind:
+        return "not reported"
+    kind = texts.SERVER_KINDS[row.server_kind]  # type: ignore[index]
+    return f"{kind} {row.server_version or ''}".strip()

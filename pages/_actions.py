@@ -1,0 +1,116 @@
+"""What can be done to an account from a list or from its page: dialogs, and checking with live stages."""
+
+from __future__ import annotations
+
+from contextlib import closing
+from typing import TYPE_CHECKING
+
+import streamlit as st
+
+from hub_core.errors import HubError, InputError
+from hub_core.model import Lifecycle
+from pages import _ui
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+hub = _ui.hub()
+state = st.session_state
+
+
+def check_now(account_id: str, label: str) -> None:
+    """Check one account, its stages shown while they run."""
+    live = _ui.LiveStages(f"Checking “{_ui.plain(label)}”")
+    try:
+        check = hub.check(account_id, watch=live)
+    except HubError as error:
+        live.finish(_ui.plain(str(error)), good=False)
+        return
+    failure = check.failure
+    if failure and failure.reason:
+        account = hub.account(account_id)
+        told = _ui.explanation(
+            failure.reason, failure.evidence, account.endpoints, worked_until=account.standing.key_proven_at
+        )
+        live.finish(_ui.plain(f"{label}: {told.title}"), good=False)
+    else:
+        live.finish(f"Checked “{_ui.plain(label)}”: the key works", good=True)
+
+
+def check_many(account_ids: Sequence[str]) -> None:
+    """Check many accounts with a progress bar; leaving the page or pressing Stop ends it."""
+    with st.container(horizontal=True, vertical_alignment="center", key="check_all_running"):
+        bar = st.progress(0.0, text="Starting…")
+        st.button("Stop", key="check_all_stop", icon=":material/stop:")
+    with closing(hub.check_many(account_ids)) as steps:
+        for step in steps:
+            if step is None:
+                # A call into the page now and then, so that Stop is noticed while everything waits.
+                st.session_state.get("check_all_stop")
+                continue
+            text = f"{step.done} of {step.total} checked"
+            if step.label:
+                text += f" · {_ui.plain(step.label)}"
+            if step.waiting:
+                text += f" · waiting {step.waiting} s: this minute's token requests are used up"
+            bar.progress(step.done / step.total if step.total else 1.0, text=text)
+    st.rerun()
+
+
+def pause_or_resume(account_id: str, label: str, lifecycle: Lifecycle) -> None:
+    """Resume at once, or ask why before pausing."""
+    if lifecycle is Lifecycle.PAUSED:
+        hub.resume(account_id, actor=_ui.ACTOR)
+        st.toast(f"“{_ui.plain(label)}” is checked again.", icon=":material/play_circle:")
+    else:
+        state.asking = ("pause", account_id)
+
+
+def show_dialog() -> None:
+    """Open the dialog that was asked for."""
+    asking = state.get("asking")
+    if not asking:
+        return
+    what, account_id = asking
+    try:
+        label = hub.account(account_id).label
+    except HubError:
+        _close()
+        return
+    (_pause_dialog if what == "pause" else _unlink_dialog)(account_id, label)
+
+
+def _close() -> None:
+    state.pop("asking", None)
+
+
+@st.dialog("Pause checks", icon=":material/pause_circle:", on_dismiss=_close)
+def _pause_dialog(account_id: str, label: str) -> None:
+    st.markdown(f"**{_ui.plain(label)}** keeps its key and its history. Nothing is asked of its server until you resume.")
+    why = st.text_input("Why? Your colleagues will see this.", key="pause_why", max_chars=400)
+    if st.button("Pause", type="primary", key="pause_go"):
+        hub.pause(account_id, why, actor=_ui.ACTOR)
+        _close()
+        st.rerun()
+
+
+@st.dialog("Unlink", icon=":material/link_off:", on_dismiss=_close)
+def _unlink_dialog(account_id: str, label: str) -> None:
+    st.markdown(
+        "The stored secret and the history are erased at once and cannot be brought back. At Bitwarden nothing "
+        "changes: the key goes on working there **until an Owner rotates it** (Admin Console → Settings → "
+        "Organization info → Rotate API key)."
+    )
+    typed = st.text_input(f"Type the label to confirm: {_ui.plain(label)}", key="unlink_label")
+    if st.button("Unlink", type="primary", key="unlink_go"):
+        try:
+            gone = hub.unlink(account_id, typed, actor=_ui.ACTOR)
+        except InputError as error:
+            st.error(_ui.plain(error.message))
+            return
+        except HubError as error:
+            st.error(_ui.plain(str(error)))
+            return
+        _close()
+        state.unlinked = gone.label
+        st.switch_page("accounts.py")

@@ -1,0 +1,41 @@
+"""The Account page: one organization, what is wrong with it and the one button that mends it."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from hub_core.errors import NotFound
+from pages import _account_edit, _account_view, _actions, _ui
+
+hub = _ui.hub()
+
+_actions.show_dialog()
+
+account_id = st.query_params.get("account", "")
+st.page_link("accounts.py", label="Accounts", icon=":material/arrow_back:")
+try:
+    account = hub.account(account_id)
+except NotFound as error:
+    st.title("No such account", anchor=False)
+    st.markdown(_ui.plain(str(error)))
+    st.stop()
+
+action = _account_view.head(account)
+if action == "check":
+    _actions.check_now(account.id, account.label)
+    account = hub.account(account_id)
+_account_view.banner(account)
+
+tabs = {"overview": "Overview", "history": "History", "relink": "Relink", "edit": "Edit"}
+view = st.segmented_control(
+    "View", list(tabs), format_func=tabs.__getitem__, default="overview", key="do", required=True,
+    bind="query-params", label_visibility="collapsed",
+)  # fmt: skip
+if view == "relink":
+    _account_edit.relink(account)
+elif view == "edit":
+    _account_edit.edit(account)
+elif view == "history":
+    _account_view.history(account)
+else:
+    _account_view.overview(account)
