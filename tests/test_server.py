@@ -75,7 +75,8 @@ def test_health(server: Server) -> None:
     ("path", "expected"),
     [
         ("/", 200),
-        ("/accounts", 200),
+        ("/accounts", 307),
+        ("/link", 200),
         ("/healthz", 200),
         ("/_stcore/health", 200),
         ("/_stcore/host-config", 200),
@@ -217,23 +218,31 @@ def test_an_interrupt_ends_cleanly(tmp_path: Path, command: list[str]) -> None:
     assert not (tmp_path / "data" / "hub.db-wal").exists()
 
 
+def test_the_landing_page_has_a_name(server: Server) -> None:
+    """A link to the Accounts page by its name leads to the root with its filters, and nowhere else."""
+    assert ask(server.port, "/accounts").headers["location"] == "./"
+    assert ask(server.port, "/accounts?status=failing&tag=a%2Fb").headers["location"] == "./?status=failing&tag=a%2Fb"
+
+
 @pytest.mark.browser
-def test_the_first_request_may_be_a_deep_link(tmp_path: Path) -> None:
+@pytest.mark.parametrize("path", ["/accounts", "/link"])
+def test_the_first_request_may_be_a_deep_link(tmp_path: Path, path: str) -> None:
     """A deep link as the very first request is drawn inside the frame, from this server alone, within the policy."""
-    foreign: list[str] = []
+    asked: list[str] = []
     complaints: list[str] = []
     with start_server(tmp_path, cwd=tmp_path) as running, chromium() as browser:
         page = browser.new_page()
-        page.on("request", lambda request: foreign.append(request.url))
-        page.on("websocket", lambda socket: foreign.append(socket.url.replace("ws://", "http://")))
+        page.on("request", lambda request: asked.append(request.url))
+        page.on("websocket", lambda socket: asked.append(socket.url.replace("ws://", "http://")))
         page.on("console", lambda message: complaints.append(message.text))
-        page.goto(f"{running.url}/accounts")
+        page.goto(running.url + path)
         page.get_by_test_id("stTopNavLink").or_(page.get_by_test_id("stSidebarNavLink")).first.wait_for()
         page.get_by_role("heading", level=1).first.wait_for()
         page.locator("[data-testid=stApp][data-test-script-state=notRunning]").wait_for()
-        log = running.log
-    assert [url for url in foreign if not url.startswith((running.url + "/", "data:", "blob:"))] == []
-    assert [text for text in complaints if "Content Security Policy" in text or "Refused to" in text] == []
+        body, log = page.inner_text("body"), running.log
+    assert "Page not found" not in body
+    assert [url for url in asked if not url.startswith((running.url + "/", "data:", "blob:"))] == []
+    assert [text for text in complaints if "Content Security Policy" in text] == []
     assert log.splitlines() == [f"Link Hub listens on {running.url}"]
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from starlette.responses import JSONResponse
+from starlette.responses import JSONResponse, RedirectResponse
 from starlette.routing import Route
 
 from hub_core import __version__
@@ -24,4 +24,9 @@ def routes(ready: Callable[[], bool]) -> list[Route]:
             return JSONResponse({"status": "ok", "version": __version__})
         return JSONResponse({"status": "failing"}, status_code=503)
 
-    return [Route("/healthz", healthz, methods=["GET"])]
+    return [Route("/healthz", healthz, methods=["GET"]), Route("/accounts", _landing, methods=["GET"])]
+
+
+async def _landing(request: Request) -> RedirectResponse:
+    # Streamlit serves the landing page at the root only: under its own name it says that there is no such page.
+    return RedirectResponse(f"./?{request.url.query}" if request.url.query else "./")
