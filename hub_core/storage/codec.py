@@ -27,6 +27,10 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 
+_REASONS = {reason.value: reason for reason in Reason}
+_STATUSES = {status.value: status for status in Status}
+
+
 def to_ms(at: datetime | None) -> int | None:
     """Return milliseconds since 1970, UTC."""
     return None if at is None else round(at.timestamp() * 1000)
@@ -44,12 +48,12 @@ def moment(ms: int) -> datetime:
 
 def reason_of(word: str | None) -> Reason | None:
     """Return the reason; a word of another version of this program reads as none."""
-    return Reason(word) if word in Reason else None
+    return _REASONS.get(word) if word else None
 
 
 def status_of(word: str) -> Status:
     """Return the status; a word of another version of this program reads as unknown."""
-    return Status(word) if word in Status else Status.UNKNOWN
+    return _STATUSES.get(word, Status.UNKNOWN)
 
 
 def dump_observations(observations: Sequence[Observation]) -> str:
