@@ -26,11 +26,13 @@ Resolver = Callable[[str, int], Awaitable[Sequence[str]]]
 
 _T = TypeVar("_T")
 _CHUNK = 64 * 1024
+_READS_IN_A_ROW = 8
 _HEADER_LIMIT = 100 * 1024
 _SUCCESS = range(200, 300)
 _BY_ERRNO = {
     errno.ECONNREFUSED: Reason.CONNECTION_REFUSED,
     errno.ECONNRESET: Reason.CONNECTION_REFUSED,
+    errno.ENOTCONN: Reason.CONNECTION_REFUSED,
     errno.ETIMEDOUT: Reason.CONNECTION_TIMEOUT,
 }
 # Of several addresses that all failed, the one that came furthest says most.
@@ -73,10 +75,16 @@ class Plug:
     def __init__(self, sock: socket.socket) -> None:
         self._sock = sock
         self._loop = asyncio.get_running_loop()
+        self._reads = 0
 
     async def read(self) -> bytes:
         """Return the next bytes, or nothing at the end."""
-        return await self._loop.sock_recv(self._sock, _CHUNK)
+        data = await self._loop.sock_recv(self._sock, _CHUNK)
+        self._reads += 1
+        if len(data) == _CHUNK or self._reads % _READS_IN_A_ROW == 0:
+            # Bytes already there come without a pause: a flood would keep the loop, and the deadline, waiting.
+            await asyncio.sleep(0)
+        return data
 
     async def write(self, data: bytes) -> None:
         """Send all of it."""
