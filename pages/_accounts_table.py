@@ -156,11 +156,10 @@ def table(rows: Sequence[AccountRow], *, total: int) -> None:
             "Status": st.column_config.MultiselectColumn(
                 options=[f"{_MARKS[w]} {w}" for w in words],
                 color=[_COLORS[_text(w).color] for w in words],
-                width=150,
-                pinned=True,
+                width=135,
             ),
-            "Account": st.column_config.TextColumn(width=190, pinned=True),
-            "Cause": st.column_config.TextColumn(width=280, help="Why the status is not healthy"),
+            "Account": st.column_config.TextColumn(width=190),
+            "Cause": st.column_config.TextColumn(width=250, help="Why the status is not healthy"),
             "Last check": st.column_config.DatetimeColumn(
                 format="distance", width=120, help="When the last check ended; point at a cell for the time"
             ),
@@ -228,14 +227,14 @@ def _frame(rows: Sequence[AccountRow]) -> pd.DataFrame:
             "Cause": [texts.REASONS[row.reason].title if row.reason else "" for row in rows],
             "Region": [regions.region(RegionId(row.region)).name for row in rows],
             "Server": [_server(row) for row in rows],
-            "Last check": pd.to_datetime([row.checked_at for row in rows], utc=True),
-            "Checked at (UTC)": [row.checked_at.strftime("%Y-%m-%d %H:%M") if row.checked_at else "" for row in rows],
+            "Last check": pd.Series([row.checked_at for row in rows], dtype="datetime64[ms, UTC]"),
             "Latency": pd.array([row.latency_ms for row in rows], dtype="Int64"),
             "Certificate": pd.array(
                 [(row.certificate_ends - now).days if row.certificate_ends else None for row in rows], dtype="Int64"
             ),
-            "Tags": [", ".join(row.tags) for row in rows],
             "Actions": [[_CHECK, _OPEN, _RELINK, _RESUME if paused(row) else _PAUSE, _UNLINK] for row in rows],
+            "Tags": [", ".join(row.tags) for row in rows],
+            "Checked at (UTC)": [row.checked_at.strftime("%Y-%m-%d %H:%M") if row.checked_at else "" for row in rows],
         }
     )
 

@@ -4,8 +4,14 @@ import streamlit as st
 
 from pages._look import ICON, LOGO
 
-st.set_page_config(page_title="Link Hub for Bitwarden", page_icon=ICON, layout="wide")
-st.logo(LOGO, size="large", icon_image=ICON)
+st.set_page_config(
+    page_title="Link Hub for Bitwarden",
+    page_icon=ICON,
+    layout="wide",
+    # Without an entry of its own the whole menu is hidden, the choice between light and dark with it.
+    menu_items={"About": "Link Hub for Bitwarden. Not affiliated with Bitwarden, Inc."},
+)
+st.logo(LOGO, size="large")
 st.navigation(
     [
         st.Page("accounts.py", title="Accounts", icon=":material/lists:", url_path="accounts", default=True),

@@ -12,7 +12,7 @@ from hub_core import texts
 from hub_core.bitwarden import regions
 from hub_core.health.checks import Waiting
 from hub_core.hub import Hub
-from hub_core.model import Lifecycle, Observation, Outcome, RegionId, Stage, Status
+from hub_core.model import Account, Lifecycle, Observation, Outcome, RegionId, Stage, Status
 from hub_core.settings import Settings
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from streamlit.delta_generator import DeltaGenerator
 
-    from hub_core.model import Account, Endpoints, Reason
+    from hub_core.model import Endpoints, Reason
     from hub_core.storage.store import AccountRow
     from hub_core.texts import Explanation, StatusText
 
@@ -46,21 +46,14 @@ def plain(text: str) -> str:
     return _MARKDOWN.sub(r"\\\1", split)
 
 
-def status_text(status: Status, lifecycle: Lifecycle, *, stale: bool) -> StatusText:
-    """Return how an account's standing is shown: paused and stale hide a status nobody should believe."""
-    if lifecycle is Lifecycle.PAUSED:
-        return texts.PAUSED
-    if stale and status is not Status.UNKNOWN:
-        return texts.STALE
-    return texts.STATUSES[status]
-
-
 def shown(row: AccountRow | Account) -> StatusText:
-    """Return how an account is shown now."""
-    standing = row if hasattr(row, "status") else row.standing
-    return status_text(
-        standing.status, row.lifecycle, stale=hub().stale(standing.checked_at, row.lifecycle)
-    )
+    """Return how an account is shown now: paused and stale hide a status nobody should believe."""
+    standing = row.standing if isinstance(row, Account) else row
+    if row.lifecycle is Lifecycle.PAUSED:
+        return texts.PAUSED
+    if standing.status is not Status.UNKNOWN and hub().stale(standing.checked_at, row.lifecycle):
+        return texts.STALE
+    return texts.STATUSES[standing.status]
 
 
 def badge(text: StatusText) -> None:

@@ -1,38 +1,19 @@
-"""Fixtures every test may use, and the guard that keeps every test on this machine."""
+"""Fixtures every test may use."""
 
 from __future__ import annotations
 
-import ipaddress
 import socket
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
 from hub_core.hub import Hub
 from hub_core.settings import Settings
+from tests.guard import guarded
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
     from pathlib import Path
-
-
-class LeftLoopback(AssertionError):  # noqa: N818 - it is what happened
-    """A test tried to reach something that is not this machine."""
-
-
-def _guarded(original: Callable[..., Any]) -> Callable[..., Any]:
-    def connect(self: socket.socket, address: Any, *rest: Any) -> Any:
-        if self.family in {socket.AF_INET, socket.AF_INET6}:
-            host = str(address[0])
-            try:
-                here = ipaddress.ip_address(host.partition("%")[0]).is_loopback
-            except ValueError:
-                here = host == "localhost"
-            if not here:
-                raise LeftLoopback(f"a test tried to connect to {host}")
-        return original(self, address, *rest)
-
-    return connect
 
 
 @pytest.fixture(autouse=True, scope="session")
@@ -40,7 +21,7 @@ def _loopback_only() -> Iterator[None]:
     """Fail any test that opens a socket to somewhere else, whichever library it does it with."""
     with pytest.MonkeyPatch.context() as patch:
         for name in ("connect", "connect_ex"):
-            patch.setattr(socket.socket, name, _guarded(getattr(socket.socket, name)))
+            patch.setattr(socket.socket, name, guarded(getattr(socket.socket, name)))
         yield
 
 

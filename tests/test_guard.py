@@ -6,7 +6,7 @@ import socket
 
 import pytest
 
-from tests.conftest import LeftLoopback
+from tests.guard import LeftLoopback
 
 
 @pytest.mark.parametrize("target", ["192.0.2.1", "10.0.0.1"])

@@ -146,20 +146,21 @@ class Store:
             )
             return [
                 AccountRow(
-                    *row[:5],
-                    codec.load_words(row[5]) if row[5] != "[]" else (),
-                    Lifecycle(row[6]),
-                    codec.status_of(row[7]),
-                    codec.reason_of(row[8]),
-                    codec.from_ms(row[9]),
-                    codec.from_ms(row[10]),
-                    codec.from_ms(row[11]),
-                    *row[12:15],
-                    codec.from_ms(row[15]),
-                    bool(row[16]),
+                    *(account_id, label, region, client_id, origin),
+                    codec.load_words(tags) if tags != "[]" else (),
+                    Lifecycle(lifecycle),
+                    codec.status_of(status),
+                    codec.reason_of(reason),
+                    *(codec.from_ms(since), codec.from_ms(checked), codec.from_ms(proven)),
+                    *(kind, version, latency),
+                    codec.from_ms(ends),
+                    bool(locked),
                 )
-                for row in rows
-            ]
+                for (
+                    account_id, label, region, client_id, origin, tags, lifecycle, status, reason, since, checked,
+                    proven, kind, version, latency, ends, locked,
+                ) in rows
+            ]  # fmt: skip
 
     def sealed(self, account_id: str) -> Sealed:
         """Return an account's stored secret as it is stored; raises NotFound."""
