@@ -22,7 +22,7 @@ import pytest
 from hub_core import __version__
 from hub_core.bitwarden.policy import OutboundPolicy
 from hub_core.bitwarden.tls import CA_LIMIT, TlsFacts, context_for, parse_ca
-from hub_core.bitwarden.transport import Answer, Connected, ForbiddenRequest, Headers, Session, Side, permit
+from hub_core.bitwarden.transport import LIST_LIMIT, Answer, Connected, ForbiddenRequest, Headers, Session, Side, permit
 from hub_core.errors import InputError, RemoteError
 from hub_core.model import Endpoints, Reason, RegionId
 from tests.hostile import (
@@ -411,25 +411,23 @@ def test_plaintext_needs_a_listed_host() -> None:
 
 
 def test_refused_and_unreachable_are_told_apart() -> None:
-    """A closed port refuses; an address with no route says so."""
-
-    async def nowhere(host: str, port: int) -> Sequence[str]:
-        return ["2001:4860::1"]
-
+    """A closed port refuses; an address no connection can lead to says so."""
     error = refused(session(at(closed_port())), read_config)
     assert (error.reason, error.evidence["addresses"]) == (Reason.CONNECTION_REFUSED, "127.0.0.1")
-    if not _has_ipv6():
-        error = refused(session(at(443), resolve=nowhere, policy=PLAIN), read_config)
-        assert error.reason is Reason.NO_ROUTE
+    error = refused(session(at(443), resolve=to_broadcast), read_config)
+    assert error.reason is Reason.NO_ROUTE
 
 
-def _has_ipv6() -> bool:
-    with socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as probe:
-        try:
-            probe.connect(("2001:4860::1", 9))
-        except OSError:
-            return False
-        return True
+async def to_broadcast(host: str, port: int) -> Sequence[str]:
+    return ["127.255.255.255"]
+
+
+def test_a_shared_hub_does_not_tell_addresses() -> None:
+    """Once others look on, a failed connection names the host only."""
+    port = closed_port()
+    policy = OutboundPolicy(shared=True, loopback=frozenset({f"{HOST}:{port}"}))
+    error = refused(session(at(port), policy=policy), read_config)
+    assert error.evidence == {"host": HOST, "port": str(port)}
 
 
 def test_a_connection_that_nobody_accepts_times_out() -> None:
@@ -543,6 +541,33 @@ def test_a_broken_answer_has_one_reason(
     with Hostile(script) as server:
         assert refused(session(at(server.port)), method).reason is reason
         assert len(server.requests) <= 1
+
+
+def test_a_flood_neither_escapes_the_deadline_nor_stops_the_others() -> None:
+    """Bytes that come faster than they can be read leave the loop its turns."""
+    turns = 0
+
+    async def with_another(opened: Session) -> None:
+        nonlocal turns
+
+        async def another() -> None:
+            nonlocal turns
+            while True:
+                turns += 1
+                await asyncio.sleep(0.01)
+
+        other = asyncio.create_task(another())
+        try:
+            await opened.get(Side.API, "/public/members", limit=LIST_LIMIT)
+        finally:
+            other.cancel()
+
+    with Hostile(once(CHUNKED, then=lambda t: t.flood(b"1\r\nx\r\n" * 99_999))) as server:
+        started = time.monotonic()
+        error = refused(session(at(server.port), deadline_s=0.5), with_another)
+        assert time.monotonic() - started < 3
+    assert error.reason is Reason.ANSWER_TIMEOUT
+    assert turns > 2
 
 
 def test_a_gzip_bomb_does_not_unfold() -> None:
@@ -953,6 +978,12 @@ def test_a_wrong_ca_is_refused_without_echo(pem: str) -> None:
     assert (caught.value.field, caught.value.reason) == ("ca", Reason.CA_MALFORMED)
     assert CANARY not in caught.value.message
     assert ("private key" in caught.value.message) == ("PRIVATE KEY" in pem)
+
+
+def test_a_stored_ca_that_cannot_be_read_is_a_finding() -> None:
+    """A check never ends in anything but a reason, not even with a damaged CA."""
+    with Hostile(polite(), tls=SHOP.good()) as server:
+        assert refused(tls_session(server, ca_pem="damaged"), shake).reason is Reason.CA_MALFORMED
 
 
 # A proxy that the operator names.

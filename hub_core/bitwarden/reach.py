@@ -160,7 +160,10 @@ class Reach:
             except OSError as error:
                 failures.add(_BY_ERRNO.get(error.errno or 0, Reason.NO_ROUTE))
         furthest = next(reason for reason in _FURTHEST if reason in failures)
-        evidence = {"host": origin.host, "port": str(origin.port), "addresses": ", ".join(addresses)}
+        evidence = {"host": origin.host, "port": str(origin.port)}
+        if not self.policy.shared:
+            # Once others look on, the addresses of inner names would map the network for them.
+            evidence["addresses"] = ", ".join(addresses)
         raise RemoteError(furthest, evidence=evidence)
 
     async def _through_proxy(self, proxy: str, origin: Origin, *, until: float) -> Plug:

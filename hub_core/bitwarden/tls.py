@@ -11,7 +11,8 @@ import re
 import ssl
 import sys
 import threading
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -20,8 +21,7 @@ from hub_core.errors import InputError, RemoteError
 from hub_core.model import Reason
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-    from datetime import datetime
+    from collections.abc import Callable, Iterable, Mapping
 
     from cryptography.x509 import Certificate, Name
 
@@ -30,6 +30,7 @@ CA_LIMIT = 100_000
 
 _RECORD = 64 * 1024
 _NAMES_SHOWN = 8
+_NAME_KINDS = ("DNS", "IP Address")
 _BLOCK = re.compile(r"-----BEGIN CERTIFICATE-----[A-Za-z0-9+/=\s]+-----END CERTIFICATE-----")
 _UNPRINTABLE = re.compile(r"[^\x20-\x7e\u00a1-\ud7ff\ue000-\ufffd]")
 
@@ -110,9 +111,11 @@ class Tls:
             ssl.SSLError, OSError: see `failure`.
         """
         await self._run(self._ssl.do_handshake)
-        seen = _facts(self._ssl.getpeercert(binary_form=True) or b"")
-        shown = {field.name: getattr(seen, field.name) for field in fields(CertificateFacts)}
-        return TlsFacts(**shown, version=(self._ssl.version() or "").replace("TLSv", "TLS "))
+        return _verified_facts(
+            self._ssl.getpeercert() or {},
+            der=self._ssl.getpeercert(binary_form=True) or b"",
+            version=(self._ssl.version() or "").replace("TLSv", "TLS "),
+        )
 
     async def read(self) -> bytes:
         """Return the next bytes, or nothing at the end, announced or not: the framing above knows what is missing."""
@@ -273,9 +276,31 @@ def _ca_malformed(sentence: str) -> InputError:
     return InputError("ca", Reason.CA_MALFORMED, sentence)
 
 
+def _verified_facts(read: Mapping[str, Any], *, der: bytes, version: str) -> TlsFacts:
+    """Return the facts of a certificate that OpenSSL verified, from what it has read of it."""
+
+    def who(name: str) -> str:
+        parts = {kind: value for relative in read.get(name, ()) for kind, value in relative}
+        return _joined(parts.get(kind, "") for kind in ("organizationName", "commonName"))
+
+    return TlsFacts(
+        version=version,
+        issuer=who("issuer"),
+        subject=who("subject"),
+        names=tuple(_printable(value) for kind, value in read.get("subjectAltName", ()) if kind in _NAME_KINDS),
+        not_before=_moment(read["notBefore"]),
+        not_after=_moment(read["notAfter"]),
+        sha256=hashlib.sha256(der).hexdigest(),
+    )
+
+
+def _moment(text: str) -> datetime:
+    return datetime.fromtimestamp(ssl.cert_time_to_seconds(text), UTC)
+
+
 @lru_cache(maxsize=512)
 def _facts(der: bytes) -> CertificateFacts:
-    from cryptography import x509  # noqa: PLC0415 - 40 ms that a plaintext check never needs
+    from cryptography import x509  # noqa: PLC0415 - 40 ms that only a refused or a pasted certificate needs
 
     certificate = x509.load_der_x509_certificate(der)
     return CertificateFacts(
@@ -292,8 +317,11 @@ def _who(name: Name) -> str:
     from cryptography.x509.oid import NameOID  # noqa: PLC0415 - see `_facts`
 
     wanted = (NameOID.ORGANIZATION_NAME, NameOID.COMMON_NAME)
-    parts = [_printable(part.value) for oid in wanted for part in name.get_attributes_for_oid(oid)]
-    return ", ".join(dict.fromkeys(filter(None, parts))) or "no name"
+    return _joined(part.value for oid in wanted for part in name.get_attributes_for_oid(oid))
+
+
+def _joined(parts: Iterable[str | bytes]) -> str:
+    return ", ".join(dict.fromkeys(filter(None, map(_printable, parts)))) or "no name"
 
 
 def _names(certificate: Certificate) -> tuple[str, ...]:
@@ -301,7 +329,7 @@ def _names(certificate: Certificate) -> tuple[str, ...]:
 
     try:
         extension = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName)
-    except (x509.ExtensionNotFound, x509.DuplicateExtension, ValueError):
+    except (x509.ExtensionNotFound, x509.DuplicateExtension, x509.UnsupportedGeneralNameType, ValueError):
         return ()
     kinds = (x509.DNSName, x509.IPAddress)
     return tuple(_printable(str(name.value)) for name in extension.value if isinstance(name, kinds))

@@ -23,7 +23,7 @@ from hub_core import __version__
 from hub_core.bitwarden.answer import Answer, Body, Headers
 from hub_core.bitwarden.reach import Origin, Plug, Reach, Resolver, resolve, speaker, within
 from hub_core.bitwarden.tls import Tls, TlsFacts, Wire, context_for
-from hub_core.errors import RemoteError
+from hub_core.errors import InputError, RemoteError
 from hub_core.model import Reason
 
 if TYPE_CHECKING:
@@ -324,7 +324,7 @@ class Session:
         if not line.origin.secure or line.tls or not line.plug:
             return
         host = line.origin.host
-        tls = Tls(line.plug, context_for(self._ca_pem), host)
+        tls = Tls(line.plug, self._context(), host)
         try:
             line.facts = await within(tls.handshake(), until=until, late=Reason.TLS_TIMEOUT, host=host)
         except OSError as error:
@@ -335,6 +335,12 @@ class Session:
             line.hang_up()
             raise
         line.tls = tls
+
+    def _context(self) -> ssl.SSLContext:
+        try:
+            return context_for(self._ca_pem)
+        except InputError as error:
+            raise RemoteError(error.reason) from None
 
     def _line(self, side: Side) -> _Line:
         return self._lines[self._bases[side][0]]
