@@ -283,6 +283,8 @@ def _name(typed: str, field: str, notes: list[str]) -> str:
     if host.endswith("."):
         host = host[:-1]
         notes.append("Left out the dot at the end of the host name.")
+    if host in _DEFAULT_PORTS:
+        _refuse(field, f"Write “https://” once, with its colon, {_EXAMPLE}.")
     labels = host.split(".")
     if _NUMERIC.fullmatch(labels[-1]):
         return _ipv4(host, field, typed_plainly=typed.isascii())

@@ -294,7 +294,7 @@ def _wrong_secret(reason: Reason, message: str) -> InputError:
 
 
 _LABEL: Final = r"client[ _\-]?{word}[\"'*`]*"
-_BETWEEN: Final = r"(?: ?=>?[ \t]?|\s?:\s?|[\t\n])"
+_BETWEEN: Final = r"(?: ?=>?[ \t]?|\s?:\**\s?|[\t\n])"
 _VALUE: Final = (
     r"""(?:"([^"\n]+)"|'([^'\n]+)'|"""
     r"""(?![\w.$-]*client[ _\-]?(?:id|secret)|export\b|scope\b|grant_type\b|\{["'\s]|\[)([^\s&]+))"""
@@ -313,7 +313,7 @@ _BLOCK_SERVER: Final = re.compile(
 )
 _LOOSE_ID: Final = re.compile(r"\b((?:organization|user|installation)\.[0-9a-f{}-]{8,})", re.IGNORECASE)
 _LOOSE_UUID: Final = re.compile(r"(?<![\w/.-])([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})(?![\w-])", re.IGNORECASE)
-_LOOSE_SECRET: Final = re.compile(rf"(?<![\w./-])([A-Za-z0-9]{{{SECRET_LENGTH}}})(?![\w./-])")
+_LOOSE_SECRET: Final = re.compile(rf"(?<![\w./-])([A-Za-z0-9]{{{SECRET_LENGTH}}})(?![\w/-]|\.\w)")
 _LOOSE_SERVER: Final = re.compile(r"^ ?(https?://\S+)$", re.IGNORECASE | re.MULTILINE)
 
 
