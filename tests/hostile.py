@@ -126,9 +126,9 @@ Script = Callable[[Talk], None]
 
 
 class Hostile:
-    """A server on a free port of 127.0.0.1 that runs its script for every connection, each in its own thread."""
+    """A server on a free port of this machine that runs its script for every connection, each in its own thread."""
 
-    def __init__(self, script: Script, *, tls: ssl.SSLContext | None = None) -> None:
+    def __init__(self, script: Script, *, tls: ssl.SSLContext | None = None, host: str = "127.0.0.1") -> None:
         self.requests: list[Request] = []
         self.over = threading.Event()
         self._script = script
@@ -136,7 +136,7 @@ class Hostile:
         self._peers: list[object] = []
         self._open = 0
         self._news = threading.Condition()
-        self._listener = socket.create_server(("127.0.0.1", 0))
+        self._listener = socket.create_server((host, 0), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
         self.port: int = self._listener.getsockname()[1]
 
     def __enter__(self) -> Self:
@@ -151,7 +151,7 @@ class Hostile:
 
     def connections(self) -> int:
         """Return how many connections arrived: ours comes last, so everything before it has been counted."""
-        with socket.create_connection(("127.0.0.1", self.port)) as ours, self._news:
+        with socket.create_connection(self._listener.getsockname()[:2]) as ours, self._news:
             name = ours.getsockname()
             assert self._news.wait_for(lambda: name in self._peers, timeout=10)
             self._peers.remove(name)

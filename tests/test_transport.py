@@ -609,6 +609,14 @@ def test_an_empty_answer_is_an_answer(reply: bytes) -> None:
         assert run(session(at(server.port)), read_config).body == b""
 
 
+@pytest.mark.skipif(not socket.has_dualstack_ipv6(), reason="this machine has no IPv6")
+def test_an_ipv6_address_is_written_in_brackets() -> None:
+    """The Host header of a literal IPv6 address can be read by the server."""
+    with Hostile(polite(), host="::1") as server:
+        run(session(at(server.port, host="[::1]")), read_config)
+    assert server.requests[0].headers["host"] == f"[::1]:{server.port}"
+
+
 @pytest.mark.parametrize("token", ["a\r\nX-Evil: 1", "a b", "", "a\x00b", "ümlaut", "a\n"])
 def test_a_token_cannot_carry_a_header(token: str) -> None:
     """A token that is not printable ASCII is refused before any packet, and not shown."""

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 CA_LIMIT = 100_000
 """Characters of a CA text; the whole bundle of an operating system is twice that."""
 
-_RECORD = 64 * 1024
+_RECORD = 16 * 1024
 _NAMES_SHOWN = 8
 _NAME_KINDS = ("DNS", "IP Address")
 _BLOCK = re.compile(r"-----BEGIN CERTIFICATE-----[A-Za-z0-9+/=\s]+-----END CERTIFICATE-----")
