@@ -21,8 +21,10 @@ from cryptography.x509.oid import ExtendedKeyUsageOID
 if TYPE_CHECKING:
     from datetime import datetime
 
-CA_FILE = "sandbox-ca.pem"
-SERVER_FILE = "sandbox-server.pem"
+CA_FILE = "ca.pem"
+"""The certificate alone, for clients to read."""
+AUTHORITY_FILE = "authority.pem"
+SERVER_FILE = "server.pem"
 CA_LIFE = timedelta(days=3652)
 SERVER_LIFE = timedelta(days=396)
 RENEW_BEFORE = timedelta(days=30)
@@ -51,10 +53,11 @@ def certificates(folder: Path | None, now: datetime) -> Certificates:
         with tempfile.TemporaryDirectory() as temporary:
             return certificates(Path(temporary), now)
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    ca = _kept(folder / CA_FILE, now) or _write(folder / CA_FILE, _make_ca(now))
+    ca = _kept(folder / AUTHORITY_FILE, now) or _keep(folder / AUTHORITY_FILE, _make_ca(now))
     server = _kept(folder / SERVER_FILE, now)
     if server is None or not _issued(server, ca):
-        _write(folder / SERVER_FILE, _make_server(ca, now))
+        _keep(folder / SERVER_FILE, _make_server(ca, now))
+    _write(folder / CA_FILE, _pem(ca.certificate))
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(folder / SERVER_FILE)
     return Certificates(context, _pem(ca.certificate).decode())
@@ -81,23 +84,27 @@ def _issued(server: _Pair, ca: _Pair) -> bool:
     return True
 
 
-def _write(path: Path, pair: _Pair) -> _Pair:
-    """Put a pair in a file only its owner can read, all of it or nothing."""
+def _keep(path: Path, pair: _Pair) -> _Pair:
     key = pair.key.private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     )
-    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=path.name)  # mode 0600
+    _write(path, key + _pem(pair.certificate))
+    return pair
+
+
+def _write(path: Path, content: bytes) -> None:
+    """Fill a file only its owner can read, with all of it or nothing."""
+    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=path.name)  # made with mode 0600
     temporary = Path(name)
     try:
         with os.fdopen(descriptor, "wb") as file:
-            file.write(key + _pem(pair.certificate))
+            file.write(content)
             file.flush()
             os.fsync(file.fileno())
         temporary.replace(path)
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
-    return pair
 
 
 def _make_ca(now: datetime) -> _Pair:

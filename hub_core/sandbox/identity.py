@@ -47,8 +47,11 @@ def identity_answer(exchange: Exchange) -> Answer:
 
 def carried_client_id(request: Request) -> str | None:
     """Return the client id of a token request in its canonical spelling, if it has one that can be read."""
-    credentials = _credentials(request, form_of(request))
-    return canonical(credentials[0]) if credentials else None
+    form = form_of(request)
+    # Vaultwarden reads the name of the field without case and without underscores, Bitwarden only as it is.
+    spelled = next((value for name, value in form.items() if name.lower().replace("_", "") == "clientid"), "")
+    credentials = _credentials(request, form)
+    return canonical(credentials[0] if credentials else spelled)
 
 
 def canonical(client_id: str) -> str | None:
