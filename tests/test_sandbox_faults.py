@@ -122,9 +122,10 @@ def test_reset_is_a_tcp_reset(box: Bench) -> None:
     address = ("127.0.0.1", int(box.running.origin.rpartition(":")[2]))
     secure = context.wrap_socket(socket.create_connection(address, timeout=20), server_hostname="127.0.0.1")
     secure.sendall(b"GET /us/api/config HTTP/1.1\r\nHost: sandbox\r\n\r\n")
-    with socket.socket(fileno=secure.detach()) as plain, pytest.raises(ConnectionResetError):
-        while plain.recv(4096):
-            pass
+    with socket.socket(fileno=secure.detach()) as plain:
+        plain.settimeout(20)
+        with pytest.raises(ConnectionResetError):
+            list(iter(lambda: plain.recv(4096), b""))
 
 
 def test_redirect_leads_to_another_host(box: Bench) -> None:
