@@ -357,6 +357,42 @@ def test_a_hostile_or_broken_address_is_refused(typed: str, reason: Reason) -> N
     assert "password" not in caught.value.message
 
 
+@pytest.mark.parametrize(
+    ("typed", "words"),
+    [
+        ("", "Type the address"),
+        ("https://user:password@vault.example.com", "“@”"),
+        ("https://vault.example.com\\@evil.example", "backslash"),
+        ("https://vault%2eexample.com", "“%”"),
+        ("https://vault.exam\u200bple.com", "cannot be seen"),
+        ("https://vault example.com", "blanks"),
+        ("ftp://vault.example.com", "Only https://"),
+        ("https:/vault.example.com", "slashes are missing"),
+        ("https//vault.example.com", "colon"),
+        ("https:///api", "no host name"),
+        ("http://vault.example.com", "Type https://vault.example.com"),
+        ("https://vault.example.com?x", "“?”"),
+        ("https://vault.example.com#x", "“#”"),
+        ("https://vault.example.com/../api", "/../"),
+        ("https://vault.example.com/a%2fb", "path"),
+        ("https://vault.example.com:70000", "65535"),
+        ("https://vault.bitwarden.com:8443", "port 8443"),
+        ("https://127.1", "four plain numbers"),
+        ("::1", "brackets"),
+        ("https://[::ffff:127.0.0.1]", "IPv4"),
+        ("https://vault..example.com", "host name"),
+        ("https://❤.example", "characters"),
+        ("a" * 3000, "too long"),
+    ],
+    ids=lambda value: ascii(value)[:60],
+)
+def test_the_sentence_names_what_is_wrong(typed: str, words: str) -> None:
+    """Each fault has its own sentence, so that a person knows what to change."""
+    refused = outcome(typed)
+    assert isinstance(refused, InputError)
+    assert words in refused.message
+
+
 @pytest.mark.parametrize(("typed", "reason"), REFUSED, ids=ascii)
 @pytest.mark.parametrize("field", ["api", "identity"])
 def test_two_addresses_follow_the_same_grammar(field: str, typed: str, reason: Reason) -> None:
