@@ -113,7 +113,7 @@ class Reason(StrEnum):
     only where a person would do something different about it.
     """
 
-    # format: recognized before anything is sent
+    # recognized before anything is sent
     PERSONAL_KEY = "personal_key"
     INSTALLATION_KEY = "installation_key"
     FIELDS_SWAPPED = "fields_swapped"
@@ -133,7 +133,7 @@ class Reason(StrEnum):
     LABEL_MISSING = "label_missing"
     CA_MALFORMED = "ca_malformed"
 
-    # reach: name and TCP
+    # the name and the TCP connection
     NAME_NOT_FOUND = "name_not_found"
     NAME_TIMEOUT = "name_timeout"
     CONNECTION_REFUSED = "connection_refused"
@@ -141,7 +141,7 @@ class Reason(StrEnum):
     NO_ROUTE = "no_route"
     PROXY_FAILED = "proxy_failed"
 
-    # tls
+    # the certificate and the handshake
     CERTIFICATE_EXPIRED = "certificate_expired"
     CERTIFICATE_NOT_YET_VALID = "certificate_not_yet_valid"
     CERTIFICATE_SELF_SIGNED = "certificate_self_signed"
@@ -171,7 +171,7 @@ class Reason(StrEnum):
     ANSWER_UNEXPECTED = "answer_unexpected"
     SERVER_FAULT = "server_fault"
 
-    # server: {api}/config
+    # what the server says of itself
     API_PATH_WRONG = "api_path_wrong"
     HOSTS_MISMATCH = "hosts_mismatch"
     HOSTS_RENAMED = "hosts_renamed"
@@ -179,7 +179,7 @@ class Reason(StrEnum):
     CLOCK_SKEW = "clock_skew"
     CLOCK_WRONG_HERE = "clock_wrong_here"
 
-    # token
+    # the token request
     IDENTITY_PATH_WRONG = "identity_path_wrong"
     KEY_NEVER_ACCEPTED = "key_never_accepted"
     KEY_NO_LONGER_ACCEPTED = "key_no_longer_accepted"

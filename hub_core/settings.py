@@ -5,13 +5,15 @@ from __future__ import annotations
 import ipaddress
 import os
 import re
-from collections.abc import Callable, MutableMapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from hub_core.errors import SettingsError
 from hub_core.model import Secret
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, MutableMapping
 
 LOOPBACK_NAMES = ("localhost", "127.0.0.1", "[::1]")
 
@@ -140,7 +142,10 @@ class Settings:
         "Folder of the master key file that is made on first use. Keep it out of the backups of the data folder.",
     )
     address: str = _setting(
-        "LINKHUB_ADDRESS", _address, "127.0.0.1", "IP address the dashboard listens on. Anything but loopback is refused."
+        "LINKHUB_ADDRESS",
+        _address,
+        "127.0.0.1",
+        "IP address the dashboard listens on. Anything but loopback is refused.",
     )
     port: int = _setting("LINKHUB_PORT", _between(1, 65535), 8501, "Port the dashboard listens on.")
     allow_open: bool = _setting(
@@ -230,9 +235,7 @@ class Settings:
         True,
         "Set to 0 to leave out the sandbox, the stand-in Bitwarden to try things on. Always off once shared.",
     )
-    sandbox_port: int = _setting(
-        "LINKHUB_SANDBOX_PORT", _between(1, 65535), 8599, "Port of the sandbox on 127.0.0.1."
-    )
+    sandbox_port: int = _setting("LINKHUB_SANDBOX_PORT", _between(1, 65535), 8599, "Port of the sandbox on 127.0.0.1.")
     log_level: str = _setting(
         "LINKHUB_LOG_LEVEL", _level, "WARNING", "How much is logged: DEBUG, INFO, WARNING or ERROR. Never a secret."
     )

@@ -79,9 +79,7 @@ def overview(account: Account) -> None:
     with st.container(horizontal=True):
         st.metric("Link proven", _ui.when(standing.link_proven_at), border=True, help=_ui.utc(standing.link_proven_at))
         st.metric("Key proven", _ui.when(standing.key_proven_at), border=True, help=_ui.utc(standing.key_proven_at))
-        st.metric(
-            "Latency", f"{facts.latency_ms} ms" if facts.latency_ms is not None else "not reported", border=True
-        )
+        st.metric("Latency", f"{facts.latency_ms} ms" if facts.latency_ms is not None else "not reported", border=True)
         st.metric("Members", _members(account), border=True)
         st.metric("Certificate", _certificate_left(account), border=True)
     left, right = st.columns(2, gap="large")
@@ -181,15 +179,13 @@ def _capabilities(account: Account) -> None:
     if not found:
         st.markdown("Not reported yet.")
         return
-    lines = []
+    rows = {}
     for path, capability in found.items():
         text = texts.CAPABILITIES[capability]
         count = account.facts.counts.get(path.rpartition("/")[2])
         number = f" ({count})" if count is not None else ""
-        lines.append(
-            f"| {_ui.plain(texts.PATHS.get(path, path))}{number} | :{text.color}[:material/{text.icon}:] {text.word} |"
-        )
-    st.markdown("| | |\n|:--|:--|\n" + "\n".join(lines))
+        rows[_ui.plain(texts.PATHS.get(path, path))] = f":{text.color}[:material/{text.icon}:] {text.word}{number}"
+    st.table(rows, border="horizontal", hide_header=True)
 
 
 def _facts(account: Account) -> dict[str, str]:

@@ -124,9 +124,7 @@ def filters(rows: Sequence[AccountRow]) -> list[AccountRow]:
             if len(here) > 1
             else []
         )
-        wanted_tags = (
-            st.multiselect("Tag", tags, key="tag", bind="query-params", width=220) if tags else []
-        )
+        wanted_tags = st.multiselect("Tag", tags, key="tag", bind="query-params", width=220) if tags else []
     needle = (search or "").strip().casefold()
     kept = [
         row
@@ -172,6 +170,7 @@ def table(rows: Sequence[AccountRow], *, total: int) -> None:
                 "Actions", type="tertiary", on_click=_row_clicked, key="row_click", width=80
             ),
         },
+        placeholder="–",
         alt="Linked organizations, worst first",
     )
     left, right = st.columns([4, 1], vertical_alignment="center")
@@ -205,9 +204,7 @@ def _row_clicked() -> None:
 
 
 def _text(word: str) -> StatusText:
-    return next(
-        text for text in (*texts.STATUSES.values(), texts.STALE, texts.PAUSED) if text.word == word
-    )
+    return next(text for text in (*texts.STATUSES.values(), texts.STALE, texts.PAUSED) if text.word == word)
 
 
 def _worst_first(row: AccountRow) -> tuple[int, str]:

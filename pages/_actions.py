@@ -86,7 +86,9 @@ def _close() -> None:
 
 @st.dialog("Pause checks", icon=":material/pause_circle:", on_dismiss=_close)
 def _pause_dialog(account_id: str, label: str) -> None:
-    st.markdown(f"**{_ui.plain(label)}** keeps its key and its history. Nothing is asked of its server until you resume.")
+    st.markdown(
+        f"**{_ui.plain(label)}** keeps its key and its history. Nothing is asked of its server until you resume."
+    )
     why = st.text_input("Why? Your colleagues will see this.", key="pause_why", max_chars=400)
     if st.button("Pause", type="primary", key="pause_go"):
         hub.pause(account_id, why, actor=_ui.ACTOR)

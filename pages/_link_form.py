@@ -48,6 +48,7 @@ def pick_region() -> RegionId:
         format_func=lambda region: regions.region(region).name,
         key="link_region",
         required=True,
+        wrap=True,
         help="Where you sign in to Bitwarden: vault.bitwarden.com is US, vault.bitwarden.eu is EU.",
     )
     return chosen or RegionId.US
@@ -153,16 +154,16 @@ def forget() -> None:
 def guide(region: RegionId, where: Endpoints | None) -> None:
     """Show where the key is found, for this region and this client id."""
     with st.container(border=True):
-        st.subheader("Where to find the key", anchor=False)
         if region is RegionId.SANDBOX:
+            st.subheader("The sandbox", anchor=False)
             st.markdown(
-                "1. Choose an organization of the sandbox on the left.\n"
+                "A stand-in for Bitwarden on this machine. It answers as the real servers do; its keys open nothing.\n"
+                "1. Choose an organization.\n"
                 "2. **Use this key** fills in its client ID and secret.\n"
-                "3. **Verify and link**.\n\n"
-                "The sandbox is a stand-in for Bitwarden on this machine. It answers as the real servers do; its keys "
-                "open nothing."
+                "3. **Verify and link**."
             )
             return
+        st.subheader("Where to find the key", anchor=False)
         vault = (where.vault if where else None) or None
         name = f"`{vault}`" if vault else "your own server's web vault"
         st.markdown(
@@ -284,25 +285,27 @@ def _type_address() -> None:
 
 
 def _pick_sandbox() -> None:
+    """Offer the sandbox's organizations with their keys, and the server to ask."""
     if "link_sandbox_next" in state:
         state.link_sandbox_server = state.pop("link_sandbox_next")
     state.setdefault("link_sandbox_server", ServerName.US)
-    organizations = hub.sandbox.organizations()
-    chosen = st.selectbox(
-        "Sandbox organization",
-        organizations,
-        format_func=lambda o: f"{o.name} ({_SERVER_NAMES[o.server]})",
-        key="link_sandbox_organization",
-    )
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        chosen = st.selectbox(
+            "Sandbox organization",
+            hub.sandbox.organizations(),
+            format_func=lambda o: f"{o.name} ({_SERVER_NAMES[o.server]})",
+            key="link_sandbox_organization",
+        )
+        st.button("Use this key", on_click=_use_sandbox, args=(chosen,), key="link_use", icon=":material/key:")
     st.markdown(_ui.plain(chosen.story))
-    st.code(f"client_id: {chosen.client_id}\nclient_secret: {chosen.secret}", language=None)
-    st.button("Use this key", on_click=_use_sandbox, args=(chosen,), key="link_use", icon=":material/key:")
+    st.code(f"client_id: {chosen.client_id}\nclient_secret: {chosen.secret}", language=None, wrap_lines=True)
     st.segmented_control(
         "Sandbox server",
         list(_SERVER_NAMES),
         format_func=_SERVER_NAMES.__getitem__,
         key="link_sandbox_server",
         required=True,
+        wrap=True,
         help="Which stand-in is asked. Choosing the wrong one shows what a mixed-up region looks like.",
     )
 

@@ -80,5 +80,4 @@ def members_line(account: Account) -> str:
 
 def facts_table(rows: dict[str, str]) -> None:
     """Show facts as two columns of text."""
-    lines = "\n".join(f"| {_ui.plain(name)} | {_ui.plain(value)} |" for name, value in rows.items())
-    st.markdown(f"| | |\n|:--|:--|\n{lines}")
+    st.table({_ui.plain(name): _ui.plain(value) for name, value in rows.items()}, border="horizontal", hide_header=True)

@@ -15,5 +15,6 @@ LOGO = (
     '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 250 64" width="250" height="64">'
     '<rect width="64" height="64" rx="14" fill="#1f4e79"/>'
     + _LINK.format(stroke="#ffffff")
-    + '<text x="80" y="42" font-family="sans-serif" font-size="30" font-weight="600" fill="#7a8594">Link Hub</text></svg>'
+    + '<text x="80" y="42" font-family="sans-serif" font-size="30" font-weight="600" fill="#7a8594">Link Hub</text>'
+    + "</svg>"
 )

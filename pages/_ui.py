@@ -12,7 +12,7 @@ from hub_core import texts
 from hub_core.bitwarden import regions
 from hub_core.health.checks import Waiting
 from hub_core.hub import Hub
-from hub_core.model import Account, Lifecycle, Observation, Outcome, RegionId, Stage, Status
+from hub_core.model import Account, Lifecycle, Observation, Outcome, Stage, Status
 from hub_core.settings import Settings
 
 if TYPE_CHECKING:
@@ -77,22 +77,19 @@ class LiveStages:
     def __init__(self, title: str) -> None:
         """Open the display."""
         self._box = st.status(title, expanded=True)
-        self._lines: dict[Stage, DeltaGenerator] = {}
+        self._lines = self._box.empty()
         self._done: list[Observation] = []
 
     def __call__(self, event: Stage | Observation | Waiting) -> None:
         """Show one event of the check."""
+        now = ""
         if isinstance(event, Stage):
-            self._lines[event] = self._box.empty()
-            self._lines[event].markdown(f":material/hourglass_empty: {texts.STAGES[event].doing}…")
+            now = f":gray[:material/hourglass_empty: {texts.STAGES[event].doing}…]"
         elif isinstance(event, Waiting):
-            self._lines[Stage.TOKEN].markdown(
-                f":material/schedule: Waiting {event.seconds} s for a turn: the token requests of this minute are used up…"
-            )
+            now = f":gray[:material/schedule: Waiting {event.seconds} s: this minute's token requests are used up…]"
         else:
             self._done.append(event)
-            line = self._lines.get(event.stage) or self._box.empty()
-            line.markdown("  \n".join(observation_line(o) for o in self._done if o.stage is event.stage))
+        self._lines.markdown("  \n".join([*map(observation_line, self._done), now]))
 
     def finish(self, label: str, *, good: bool) -> None:
         """Close the display with a verdict."""
@@ -119,13 +116,14 @@ def explanation(
     key_accepted: bool = False,
 ) -> Explanation:
     """Return what a reason means at these addresses."""
-    official = regions.region_of_host(urlsplit(endpoints.identity).hostname or "") is not None
+    host = urlsplit(endpoints.identity).hostname or ""
+    cloud = regions.region_of_host(host) is not None or endpoints in [row for _, row in hub().sandbox.clouds()]
     return texts.explain(
         reason,
         evidence=evidence,
         worked_until=utc(worked_until) if worked_until else None,
-        self_hosted=endpoints.region is RegionId.SELF_HOSTED,
-        official=official,
+        self_hosted=not cloud,
+        official=cloud,
         key_accepted=key_accepted,
     )
 
@@ -145,4 +143,3 @@ def explain(text: Explanation, *, kind: Callable[..., DeltaGenerator] = st.error
 def open_account(account_id: str, **query: str) -> None:
     """Go to an account's page."""
     st.switch_page("account.py", query_params={"account": account_id, **query})
-

@@ -88,7 +88,7 @@ class Pasted:
 
     client_id: str | None = field(default=None, repr=False)
     """Not shown: people mislabel, so it may be the secret."""
-    secret: Secret | None = None
+    secret: str | None = field(default=None, repr=False)
     server: str | None = None
     notes: tuple[str, ...] = ()
 
@@ -331,7 +331,7 @@ def parse_block(text: str) -> Pasted:
     notes = [f"Found in the pasted text: {names}." if names else "Found no key in the pasted text."]
     if len(text) > BLOCK_LIMIT:
         notes.append("Only the first 10,000 characters of the pasted text were read.")
-    return Pasted(client_id, Secret(secret) if secret else None, server, tuple(notes))
+    return Pasted(client_id, secret, server, tuple(notes))
 
 
 _BLANK_RUN: Final = re.compile(r"\s+")
