@@ -68,9 +68,10 @@ def banner(account: Account) -> None:
         standing.status, st.warning
     )
     with st.container(border=True, key="banner"):
-        _ui.explain(told, kind=kind)
-        st.markdown(f"Since {_ui.when(standing.since)} ({_ui.utc(standing.since)}).")
-        _mending_button(account, told.remedy)
+        _ui.explain(told, kind=kind, expanded=standing.status in {Status.FAILING, Status.UNREACHABLE})
+        with st.container(horizontal=True, vertical_alignment="center"):
+            _mending_button(account, told.remedy)
+            st.markdown(f"Since {_ui.utc(standing.since)}, {_ui.when(standing.since)}.")
 
 
 def overview(account: Account) -> None:
@@ -122,6 +123,7 @@ def history(account: Account) -> None:
             "Duration": st.column_config.NumberColumn(format="%d ms"),
             "Latency": st.column_config.NumberColumn(format="%d ms"),
         },
+        placeholder="–",
         alt="Checks of this account, newest first",
     )
 
@@ -140,15 +142,15 @@ def _waiting_note(last: StoredCheck | None) -> None:
 def _mending_button(account: Account, remedy: Remedy) -> None:
     words = texts.REMEDIES[remedy]
     if remedy is Remedy.RELINK:
-        st.button(words.button, type="primary", key="mend", on_click=_go, args=("relink",), icon=":material/key:")
+        st.button(words.button, type="primary", key="mend", on_click=_go, args=("Relink",), icon=":material/key:")
     elif remedy in {Remedy.EDIT_SERVER, Remedy.CHOOSE_REGION}:
-        st.button("Edit server", type="primary", key="mend", on_click=_go, args=("edit",), icon=":material/dns:")
+        st.button("Edit server", type="primary", key="mend", on_click=_go, args=("Edit",), icon=":material/dns:")
     elif remedy is Remedy.ASK_OWNER:
         page = regions.organization_page(account.endpoints, account.organization_id)
         if page:
             st.link_button("Open Organization info", page, icon=":material/open_in_new:")
-    else:
-        st.caption(_ui.plain(words.sentence))
+    elif remedy is not Remedy.NOTHING:
+        st.markdown(_ui.plain(words.sentence))
 
 
 def _go(view: str) -> None:

@@ -186,7 +186,7 @@ def act(action: str, account_id: str, label: str, lifecycle: Lifecycle) -> None:
     if action == _OPEN:
         _ui.open_account(account_id)
     elif action == _RELINK:
-        _ui.open_account(account_id, do="relink")
+        _ui.open_account(account_id, do="Relink")
     elif action == _CHECK:
         _actions.check_now(account_id, label)
     elif action in {_PAUSE, _RESUME}:

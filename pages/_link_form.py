@@ -339,7 +339,7 @@ def _show_twin(account_id: str, label: str, ticket: str) -> None:
             forget()
             if isinstance(draft, Draft):
                 state.account_new_key = hub.hold(draft)
-            _ui.open_account(account_id, do="relink")
+            _ui.open_account(account_id, do="Relink")
 
 
 def _show_failure(check: Check, endpoints: Endpoints, ticket: str) -> None:

@@ -16,7 +16,7 @@ from hub_core.model import Account, Lifecycle, Observation, Outcome, Stage, Stat
 from hub_core.settings import Settings
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
     from datetime import datetime
 
     from streamlit.delta_generator import DeltaGenerator
@@ -128,16 +128,20 @@ def explanation(
     )
 
 
-def explain(text: Explanation, *, kind: Callable[..., DeltaGenerator] = st.error) -> None:
-    """Show an explanation: what happened, what it means, likely causes, what to do."""
-    parts = [f"**{plain(text.title)}**", plain(text.meaning)]
-    kind("  \n".join(parts))
-    if text.causes:
-        st.markdown("**Likely causes, most likely first**")
-        st.markdown("\n".join(f"{n}. {plain(cause)}" for n, cause in enumerate(text.causes, 1)))
-    if text.steps:
-        st.markdown("**What to do**")
-        st.markdown("\n".join(f"{n}. {plain(step)}" for n, step in enumerate(text.steps, 1)))
+def explain(text: Explanation, *, kind: Callable[..., DeltaGenerator] = st.error, expanded: bool = True) -> None:
+    """Show an explanation: what happened and what it means, then likely causes and what to do."""
+    kind(f"**{plain(text.title)}**  \n{plain(text.meaning)}")
+    parts = [("Likely causes, most likely first", text.causes), ("What to do", text.steps)]
+    told = "\n\n".join(f"**{head}**\n\n{_numbered(lines)}" for head, lines in parts if lines)
+    if told and expanded:
+        st.markdown(told)
+    elif told:
+        with st.expander("Causes, and what to do"):
+            st.markdown(told)
+
+
+def _numbered(lines: Sequence[str]) -> str:
+    return "\n".join(f"{number}. {plain(line)}" for number, line in enumerate(lines, 1))
 
 
 def open_account(account_id: str, **query: str) -> None:

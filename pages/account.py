@@ -26,16 +26,20 @@ if action == "check":
     account = hub.account(account_id)
 _account_view.banner(account)
 
-tabs = {"overview": "Overview", "history": "History", "relink": "Relink", "edit": "Edit"}
 view = st.segmented_control(
-    "View", list(tabs), format_func=tabs.__getitem__, default="overview", key="do", required=True,
-    bind="query-params", label_visibility="collapsed",
-)  # fmt: skip
-if view == "relink":
+    "View",
+    ["Overview", "History", "Relink", "Edit"],
+    default="Overview",
+    key="do",
+    required=True,
+    bind="query-params",
+    label_visibility="collapsed",
+)
+if view == "Relink":
     _account_edit.relink(account)
-elif view == "edit":
+elif view == "Edit":
     _account_edit.edit(account)
-elif view == "history":
+elif view == "History":
     _account_view.history(account)
 else:
     _account_view.overview(account)
