@@ -25,7 +25,7 @@ Resolver = Callable[[str, int], Awaitable[Sequence[str]]]
 """Gives the addresses of a name; raises `socket.gaierror` where there are none."""
 
 _T = TypeVar("_T")
-_CHUNK = 64 * 1024
+_CHUNK = 16 * 1024
 _READS_IN_A_ROW = 8
 _HEADER_LIMIT = 100 * 1024
 _SUCCESS = range(200, 300)
