@@ -23,6 +23,10 @@ LABEL_LIMIT = 120
 NOTE_LIMIT = 4000
 TAG_LIMIT = 40
 TAGS_LIMIT = 20
+REASON_LIMIT = 400
+
+_SPACES = frozenset({"Cc", "Zl", "Zp", "Zs"})
+_UNSEEN = frozenset({"Cf", "Cs", "Co", "Cn"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,7 +35,8 @@ class Form:
 
     region: RegionId
     label: str = ""
-    client_id: str = ""
+    client_id: str = field(default="", repr=False)
+    """Not shown: people swap the fields, so it may be the secret."""
     secret: str = field(default="", repr=False)
     server: str = ""
     api: str = ""
@@ -97,7 +102,7 @@ def read(form: Form, *, sandbox: Endpoints | None = None, plaintext_hosts: Colle
         key=parsed.key,
         label=label,
         tags=read_tags(form.tags),
-        note=form.note.strip()[:NOTE_LIMIT],
+        note=read_note(form.note),
         ca_pem=ca_pem,
         notes=place.notes + parsed.notes,
         remarks=parsed.warnings,
@@ -116,7 +121,7 @@ def read_server(form: Form, *, sandbox: Endpoints | None, plaintext_hosts: Colle
 
 def read_label(text: str) -> str:
     """Return the label in one line; raises InputError."""
-    label = _one_line(text)
+    label = one_line(text)
     if not label:
         raise InputError(
             "label",
@@ -131,7 +136,7 @@ def read_label(text: str) -> str:
 def read_tags(tags: str | Collection[str]) -> tuple[str, ...]:
     """Return tags, from a list or from text with commas: each once, in the order given."""
     words = tags.split(",") if isinstance(tags, str) else tags
-    found = dict.fromkeys(tag for word in words if (tag := _one_line(word)[:TAG_LIMIT]))
+    found = dict.fromkeys(tag for word in words if (tag := one_line(word)[:TAG_LIMIT].strip()))
     return tuple(found)[:TAGS_LIMIT]
 
 
@@ -143,7 +148,12 @@ def read_ca(text: str) -> str | None:
     return text.strip() + "\n"
 
 
-def _one_line(text: str) -> str:
-    """Return text without control and invisible characters, and with single spaces."""
-    kept = "".join(" " if unicodedata.category(c) in {"Cc", "Zl", "Zp", "Zs"} else c for c in text)
-    return " ".join("".join(c for c in kept if unicodedata.category(c) not in {"Cf", "Cs", "Co", "Cn"}).split())
+def read_note(text: str) -> str:
+    """Return a note of several lines without characters that cannot be stored or seen."""
+    return "\n".join(map(one_line, text.splitlines())).strip()[:NOTE_LIMIT]
+
+
+def one_line(text: str) -> str:
+    """Return text in one line without control and invisible characters, with single spaces, composed (NFC)."""
+    spaced = "".join(" " if unicodedata.category(c) in _SPACES else c for c in unicodedata.normalize("NFC", text))
+    return " ".join("".join(c for c in spaced if unicodedata.category(c) not in _UNSEEN).split())

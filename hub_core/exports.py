@@ -24,7 +24,7 @@ def safe_cell(text: str) -> str:
 
     Leading blanks do not disarm a formula, and full-width signs are read like the plain ones.
     """
-    if text.startswith(_BREAKS) or text.lstrip(" \t\r\n\u00a0\u3000").startswith(tuple(_FORMULA_STARTS)):
+    if text.startswith(_BREAKS) or text.lstrip().startswith(tuple(_FORMULA_STARTS)):
         return "'" + text
     return text
 

@@ -2,39 +2,23 @@
 
 from __future__ import annotations
 
-import asyncio
 import threading
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Self
-from uuid import NAMESPACE_URL, uuid4, uuid5
+from uuid import uuid4
 
 from hub_core import drafts
-from hub_core.bitwarden.budget import TokenBudget
 from hub_core.bitwarden.credentials import clean, parse_key
-from hub_core.bitwarden.policy import OutboundPolicy
-from hub_core.bitwarden.regions import REGIONS, region_of_host, sibling
-from hub_core.bitwarden.transport import Session, resolve
+from hub_core.bitwarden.regions import sibling
+from hub_core.bitwarden.transport import resolve
 from hub_core.clock import Clock
 from hub_core.engine import Engine
-from hub_core.errors import AlreadyLinked, InputError, NotFound, SealError, VerifyFailed, WrongOrganization
+from hub_core.errors import AlreadyLinked, InputError, VerifyFailed, WrongOrganization
 from hub_core.health import checks, status
+from hub_core.health.examiner import Examiner, Progress
 from hub_core.keychain import Keychain
-from hub_core.model import (
-    Account,
-    ApiKey,
-    Check,
-    Facts,
-    Lifecycle,
-    Observation,
-    Outcome,
-    Reason,
-    RegionId,
-    Stage,
-    Standing,
-    Status,
-    Trigger,
-)
+from hub_core.model import Account, ApiKey, Check, Facts, Lifecycle, Reason, RegionId, Standing, Trigger
 from hub_core.sandbox_host import SandboxHost
 from hub_core.storage.store import AccountRow, Store, StoredCheck
 
@@ -45,17 +29,12 @@ if TYPE_CHECKING:
     from hub_core.bitwarden.regions import Region
     from hub_core.bitwarden.transport import Resolver
     from hub_core.drafts import Draft, Form
-    from hub_core.model import Endpoints, Secret, Transition
+    from hub_core.health.examiner import Watch
+    from hub_core.model import Endpoints, Transition
     from hub_core.settings import Settings
-    from hub_core.storage.store import Sealed
+    from hub_core.storage.statements import Ring
 
-    Watch = Callable[[Stage | Observation | checks.Waiting], None]
-
-DEVICE = str(uuid5(NAMESPACE_URL, "link-hub"))
-"""The device identifier of every token request: one constant, since it stands for the product, not for a person."""
-
-AT_ONCE = 10
-"""How many organizations are checked at the same time."""
+__all__ = ["Hub", "Linked", "Progress"]
 
 HELD_FOR = timedelta(minutes=5)
 
@@ -72,34 +51,26 @@ class Linked:
     check: Check
 
 
-@dataclass(frozen=True, slots=True)
-class Progress:
-    """One step of checking many accounts."""
-
-    done: int
-    total: int
-    label: str | None = None
-    status: Status | None = None
-    waiting: int | None = None
-    """Seconds until the budget of an identity server allows the next token request."""
-
-
 class Hub:
     """This installation: what pages, command line and scheduler can do."""
 
-    def __init__(
-        self, settings: Settings, store: Store, *, clock: Clock, resolve: Resolver, deadline_s: float
-    ) -> None:
+    def __init__(self, settings: Settings, store: Store, *, clock: Clock, resolve: Resolver, deadline_s: float) -> None:
         self.settings = settings
         self.store = store
         self.clock = clock
         self.keychain = Keychain(store, settings, clock)
         self.sandbox = SandboxHost(settings)
         self._engine = Engine()
-        self._budget = TokenBudget(store, clock, limit=settings.token_limit)
-        self._policy = OutboundPolicy.from_settings(settings)
-        self._resolve = resolve
-        self._deadline_s = deadline_s
+        self._examiner = Examiner(
+            store,
+            self.keychain,
+            self.sandbox,
+            self._engine,
+            settings=settings,
+            clock=clock,
+            resolve=resolve,
+            deadline_s=deadline_s,
+        )
         self._held: dict[str, tuple[datetime, Draft | Form]] = {}
         self._held_lock = threading.Lock()
 
@@ -187,8 +158,13 @@ class Hub:
             standing=Standing(),
             facts=Facts(),
         )
-        sealed = self._seal(blank, draft.key.secret)
-        self.store.add_account(blank, sealed=sealed, check=check, step=status.step(blank, check), actor=actor)
+        self.store.add_account(
+            blank,
+            seal=self._sealing(blank.id, draft.key, draft.endpoints),
+            check=check,
+            step=status.step(blank, check),
+            actor=actor,
+        )
         return Linked(self.store.account(blank.id), check)
 
     def other_cloud(self, endpoints: Endpoints) -> tuple[Region, Endpoints] | None:
@@ -238,43 +214,17 @@ class Hub:
 
     def check(self, account_id: str, *, watch: Watch = _ignore, trigger: Trigger = Trigger.MANUAL) -> Check:
         """Check one account with a fresh token and record it; raises NotFound."""
-        return self._engine.call(
-            lambda report: self._check(account_id, trigger, report, patience_s=0), watch
-        )
+        return self._examiner.check(account_id, trigger, watch)
 
     def check_many(self, account_ids: Sequence[str]) -> Generator[Progress | None, None, None]:
         """Check accounts, paced by the token budgets; yields progress, and None every half second.
 
-        Closing the generator stops the work; what was checked until then is recorded.
+        Paused and unlinked ones are left out. Closing the generator stops the work; what was checked until then is
+        recorded.
         """
-        names = {row.id: row.label for row in self.accounts()}
-        wanted = [account_id for account_id in account_ids if account_id in names]
-
-        async def work(report: Callable[[Progress], None]) -> None:
-            places = asyncio.Semaphore(AT_ONCE)
-            done = 0
-
-            def waiting(event: object) -> None:
-                if isinstance(event, checks.Waiting):
-                    report(Progress(done, len(wanted), waiting=event.seconds))
-
-            async def one(account_id: str) -> None:
-                nonlocal done
-                async with places:
-                    try:
-                        await self._check(account_id, Trigger.MANUAL, waiting, patience_s=24 * 3600)
-                        after = (await asyncio.to_thread(self.store.account, account_id)).standing.status
-                    except NotFound:
-                        after = None  # unlinked meanwhile; the others go on
-                done += 1
-                report(Progress(done, len(wanted), names[account_id], after))
-
-            report(Progress(0, len(wanted)))
-            async with asyncio.TaskGroup() as group:
-                for account_id in wanted:
-                    group.create_task(one(account_id))
-
-        return self._engine.stream(work)
+        wanted = frozenset(account_ids)
+        rows = [row for row in self.accounts() if row.id in wanted and row.lifecycle is Lifecycle.ACTIVE]
+        return self._examiner.check_many(rows)
 
     def read_new_key(self, account_id: str, secret: str, client_id: str = "") -> ApiKey:
         """Read a typed new secret for an account, and a client id if one came along; raises InputError, NotFound."""
@@ -292,7 +242,14 @@ class Hub:
         if key.client_id != account.client_id:
             raise WrongOrganization(account.organization_id, key.organization_id)
         return self._replace(
-            account, key, account.endpoints, account.ca_pem, trigger=Trigger.RELINK, actor=actor, watch=watch
+            account,
+            key,
+            account.endpoints,
+            account.ca_pem,
+            entered=True,
+            trigger=Trigger.RELINK,
+            actor=actor,
+            watch=watch,
         )
 
     def describe(self, account_id: str, *, label: str, tags: str | Sequence[str], note: str, actor: str) -> None:
@@ -301,7 +258,7 @@ class Hub:
             account_id,
             label=drafts.read_label(label),
             tags=drafts.read_tags(tags),
-            note=note.strip()[: drafts.NOTE_LIMIT],
+            note=drafts.read_note(note),
             at=self.clock.now(),
             actor=actor,
         )
@@ -314,7 +271,8 @@ class Hub:
 
         Raises:
             InputError: the address, the CA or the secret needs correcting.
-            AlreadyLinked, VerifyFailed, SealError: nothing was changed.
+            SealError: the stored secret cannot be opened; relink instead.
+            AlreadyLinked, VerifyFailed: nothing was changed.
         """
         account = self.account(account_id)
         place = drafts.read_server(form, sandbox=None, plaintext_hosts=self.settings.plaintext_hosts)
@@ -325,23 +283,26 @@ class Hub:
                 Reason.ADDRESS_OTHER_ORGANIZATION,
                 f"The address is of organization {place.organization_id}; this account is {account.organization_id}.",
             )
-        moved = (place.endpoints.identity, place.endpoints.api) != (account.endpoints.identity, account.endpoints.api)
-        if moved and not clean(form.secret)[0]:
+        typed = bool(clean(form.secret)[0])
+        if not typed and _addresses(place.endpoints) != _addresses(account.endpoints):
             raise InputError(
                 "secret",
                 Reason.SECRET_MISSING,
                 "Paste the client secret again: a stored secret is never sent to another address.",
             )
-        if clean(form.secret)[0]:
-            key = parse_key(account.client_id, form.secret).key
-        else:
-            key = ApiKey(account.client_id, self.keychain.open(self.store.sealed(account_id)))
-        return self._replace(account, key, place.endpoints, ca_pem, trigger=Trigger.EDIT, actor=actor, watch=watch)
+        key = parse_key(account.client_id, form.secret).key if typed else self._stored_key(account_id)
+        return self._replace(
+            account, key, place.endpoints, ca_pem, entered=typed, trigger=Trigger.EDIT, actor=actor, watch=watch
+        )
 
     def pause(self, account_id: str, why: str, *, actor: str) -> None:
         """Stop checking an account; raises NotFound."""
         self.store.set_lifecycle(
-            account_id, Lifecycle.PAUSED, why=why.strip()[:400], at=self.clock.now(), actor=actor
+            account_id,
+            Lifecycle.PAUSED,
+            why=drafts.one_line(why)[: drafts.REASON_LIMIT],
+            at=self.clock.now(),
+            actor=actor,
         )
 
     def resume(self, account_id: str, *, actor: str) -> None:
@@ -356,16 +317,30 @@ class Hub:
             NotFound: unlinked already.
         """
         account = self.account(account_id)
-        if " ".join(typed_label.split()) != account.label:
+        if drafts.one_line(typed_label) != account.label:
             raise InputError("label", Reason.LABEL_MISSING, f"Type the label exactly: {account.label}")
         self.store.unlink(account_id, at=self.clock.now(), actor=actor)
         return account
 
     # ---- inside
 
-    def _seal(self, account: Account, secret: Secret, endpoints: Endpoints | None = None) -> str:
-        origin = (endpoints or account.endpoints).identity_origin
-        return self.keychain.seal(secret, account_id=account.id, client_id=account.client_id, origin=origin)
+    def _verify(self, subject: checks.Subject, watch: Watch) -> Check:
+        """Run the stages for a key a person just gave; raises VerifyFailed."""
+        check = self._examiner.verify(subject, watch)
+        # READ_FAULT fails the stage and yet the key was accepted; a form still asks to try again later.
+        if check.failure:
+            raise VerifyFailed(check)
+        return check
+
+    def _stored_key(self, account_id: str) -> ApiKey:
+        loaded = self.store.load(account_id)
+        return ApiKey(loaded.account.client_id, self.keychain.open(loaded.sealed, loaded.ring))
+
+    def _sealing(self, account_id: str, key: ApiKey, endpoints: Endpoints) -> Callable[[Ring], str]:
+        """Return what seals a key, in the transaction that stores it, for where it was proved."""
+        return lambda ring: self.keychain.seal(
+            key.secret, ring, account_id=account_id, client_id=key.client_id, origin=endpoints.identity_origin
+        )
 
     def _replace(
         self,
@@ -374,6 +349,7 @@ class Hub:
         endpoints: Endpoints,
         ca_pem: str | None,
         *,
+        entered: bool,
         trigger: Trigger,
         actor: str,
         watch: Watch,
@@ -383,89 +359,31 @@ class Hub:
                 endpoints,
                 key,
                 # A new key has no past; only an unchanged one can have stopped working.
-                worked_before=trigger is Trigger.EDIT and account.standing.key_proven_at is not None,
+                worked_before=not entered and account.standing.key_proven_at is not None,
                 trigger=trigger,
                 ca_pem=ca_pem,
             ),
             watch,
         )
+        moved = _addresses(endpoints) != _addresses(account.endpoints)
+
+        def step(present: Account) -> status.Step:
+            # What the old server told is not true of another one.
+            return status.step(replace(present, facts=Facts()) if moved else present, check)
+
         self.store.replace_key(
             account.id,
-            sealed=self._seal(account, key.secret, endpoints),
+            seal=self._sealing(account.id, key, endpoints),
             endpoints=endpoints,
             ca_pem=ca_pem,
             check=check,
-            step=lambda present: status.step(present, check),
+            step=step,
+            entered=entered,
             actor=actor,
             action=trigger.value,
         )
         return check
 
-    def _verify(self, subject: checks.Subject, watch: Watch) -> Check:
-        """Run the stages for a key a person just gave; raises VerifyFailed."""
-        check = self._engine.call(lambda report: checks.run(subject, self._means(), report), watch)
-        # READ_FAULT fails the stage and yet the key was accepted; a form still asks to try again later.
-        if check.failure:
-            raise VerifyFailed(check)
-        return check
 
-    async def _check(
-        self, account_id: str, trigger: Trigger, watch: Watch, *, patience_s: float
-    ) -> Check:
-        account, generation, sealed = await asyncio.to_thread(self._load, account_id)
-        try:
-            secret = self.keychain.open(sealed)
-        except SealError:
-            check = self._locked_check(trigger)
-            watch(check.observations[0])
-        else:
-            if account.endpoints.region is RegionId.SANDBOX:
-                await asyncio.to_thread(self.sandbox.wake)
-            subject = checks.Subject(
-                account.endpoints,
-                ApiKey(account.client_id, secret),
-                worked_before=account.standing.key_proven_at is not None,
-                trigger=trigger,
-                ca_pem=account.ca_pem,
-            )
-            check = await checks.run(subject, self._means(patience_s), watch)
-        await asyncio.to_thread(
-            self.store.record, account_id, generation, check=check, step=lambda present: status.step(present, check)
-        )
-        return check
-
-    def _load(self, account_id: str) -> tuple[Account, int, Sealed]:
-        # Generation first: if the key changes between these reads, the check counts as one of the older key.
-        generation = self.store.generation(account_id)
-        return self.store.account(account_id), generation, self.store.sealed(account_id)
-
-    def _locked_check(self, trigger: Trigger) -> Check:
-        observation = Observation(Stage.FORMAT, Outcome.FAIL, Reason.SECRET_LOCKED)
-        return Check(self.clock.now(), trigger, (observation,))
-
-    def _means(self, patience_s: float = 0.0) -> checks.Means:
-        clouds = [row.endpoints for row in REGIONS if row.endpoints]
-        clouds += [endpoints for _, endpoints in self.sandbox.clouds()]
-        return checks.Means(
-            session=self._session,
-            budget=self._budget,
-            clock=self.clock,
-            device=DEVICE,
-            clouds=tuple(clouds),
-            official=_official,
-            patience_s=patience_s,
-        )
-
-    def _session(self, subject: checks.Subject) -> Session:
-        return Session(
-            subject.endpoints,
-            self._policy,
-            ca_pem=subject.ca_pem,
-            official=_official,
-            deadline_s=self._deadline_s,
-            resolve=self._resolve,
-        )
-
-
-def _official(host: str) -> bool:
-    return region_of_host(host) is not None
+def _addresses(endpoints: Endpoints) -> tuple[str, str]:
+    return endpoints.identity, endpoints.api

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from hub_core.errors import MasterKeyError, SealError
 from hub_core.storage.keys import find_key
-from hub_core.storage.seal import Place, Sealer, dek_id_of
+from hub_core.storage.seal import Place, Sealer
 
 if TYPE_CHECKING:
     from hub_core.clock import Clock
     from hub_core.model import Secret
     from hub_core.settings import Settings
-    from hub_core.storage.seal import MasterKey
+    from hub_core.storage.seal import KeyringRow, MasterKey
+    from hub_core.storage.statements import Ring
     from hub_core.storage.store import Sealed, Store
 
 
@@ -33,7 +34,11 @@ class KeyStatus:
 
 
 class Keychain:
-    """The sealer of this installation, opened with the master key."""
+    """The keys of this installation, opened with the master key.
+
+    Other processes of it may rotate the data keys at any time. So every seal and open is given the ring of data keys
+    as it was in the same transaction as the sealed secret; a ring that is new here is unwrapped first.
+    """
 
     def __init__(self, store: Store, settings: Settings, clock: Clock) -> None:
         """Find the master key and unwrap every data key; make the first ones in a new installation.
@@ -42,13 +47,12 @@ class Keychain:
             MasterKeyError: the key is missing, wrong, ambiguous or badly kept.
         """
         self._store = store
-        self._settings = settings
         self._clock = clock
-        needed = frozenset(row.kek_id for row in store.keyring())
+        needed = frozenset(row.kek_id for row in store.ring())
         self._found = find_key(settings, needed=needed)
         if not needed:
             store.first_key(lambda: self.master.new_row(clock.now().isoformat()))
-        self._sealer = Sealer(self.master, store.keyring())
+        self._sealer = Sealer(self.master, store.ring())
 
     @property
     def master(self) -> MasterKey:
@@ -60,36 +64,42 @@ class Keychain:
         """Sentences about how the master key is kept."""
         return self._found.warnings
 
-    def seal(self, secret: Secret, *, account_id: str, client_id: str, origin: str) -> str:
-        """Return the sealed secret, bound to its account, its organization and where it may be sent."""
-        return self._sealer.seal(secret, _place(account_id, client_id, origin))
+    def seal(self, secret: Secret, ring: Ring, *, account_id: str, client_id: str, origin: str) -> str:
+        """Return the sealed secret, bound to its account, its organization and where it may be sent.
 
-    def open(self, stored: Sealed) -> Secret:
+        Raises:
+            MasterKeyError: the ring needs another master key by now.
+        """
+        return self._sealer_of(ring).seal(secret, _place(account_id, client_id, origin))
+
+    def open(self, stored: Sealed, ring: Ring) -> Secret:
         """Open a stored secret.
 
         Raises:
             SealError: there is none, it was moved or altered, or its account now points elsewhere.
+            MasterKeyError: the ring needs another master key by now.
         """
         if stored.token is None:
             raise SealError("This account has no stored secret any more; relink it.")
-        return self._sealer.open(stored.token, _place(stored.account_id, stored.client_id, stored.identity_origin))
+        return self._sealer_of(ring).open(stored.token, _place_of(stored))
 
     def locked(self) -> list[str]:
         """Return the ids of accounts whose secret cannot be opened; opens every one."""
-        return [stored.account_id for stored in self._store.all_sealed() if not self._opens(stored)]
+        sealed, ring = self._store.all_sealed()
+        return [stored.account_id for stored in sealed if not self._opens(stored, ring)]
 
     def status(self) -> KeyStatus:
         """Return ids, places and numbers; opens every secret to count."""
-        active = next(row for row in self._store.keyring() if row.dek_id == self._sealer.active_id)
-        sealed = self._store.all_sealed()
+        sealed, ring = self._store.all_sealed()
+        active = next(row for row in ring if row.dek_id == self._sealer_of(ring).active_id)
         return KeyStatus(
             self.master.id,
             self._found.source,
             self._found.place,
             active.dek_id,
             active.created_at,
-            sum(1 for stored in sealed if stored.token and dek_id_of(stored.token) == active.dek_id),
-            sum(1 for stored in sealed if not self._opens(stored)),
+            sum(1 for stored in sealed if stored.token),
+            sum(1 for stored in sealed if not self._opens(stored, ring)),
             self.warnings,
         )
 
@@ -103,36 +113,48 @@ class Keychain:
         row = self.master.new_row(now.isoformat())
         fresh = Sealer(self.master, [row])
 
-        def reseal(stored: Sealed) -> str:
-            secret = self.open(stored)
-            place = _place(stored.account_id, stored.client_id, stored.identity_origin)
-            token = fresh.seal(secret, place)
-            if fresh.open(token, place) != secret:
+        def reseal(stored: Sealed, ring: Ring) -> str:
+            secret = self.open(stored, ring)
+            token = fresh.seal(secret, _place_of(stored))
+            if fresh.open(token, _place_of(stored)) != secret:
                 raise SealError("A resealed secret does not open; nothing was changed.")
             return token
 
-        count = self._store.reseal(row, reseal, at=now, actor=actor)
-        self._sealer = fresh
-        return count
+        return self._store.reseal(row, reseal, at=now, actor=actor)
 
     def rekey(self, new: MasterKey, *, actor: str) -> None:
         """Wrap the data keys with another master key; the caller keeps the new key where it will be found.
 
         Raises:
-            MasterKeyError: the new key is the present one.
+            MasterKeyError: the new key is the present one, or the data keys need yet another one.
         """
         if new.id == self.master.id:
             raise MasterKeyError("This is the master key in use already.")
-        rows = [new.rewrap(row, self.master) for row in self._store.keyring()]
-        Sealer(new, rows)
-        self._store.rewrap(rows, at=self._clock.now(), actor=actor)
 
-    def _opens(self, stored: Sealed) -> bool:
+        def rewrap(row: KeyringRow) -> KeyringRow:
+            rewrapped = new.rewrap(row, self.master)
+            new.unwrap(rewrapped)
+            return rewrapped
+
+        self._store.rewrap(rewrap, at=self._clock.now(), actor=actor)
+        self._found = replace(self._found, master=new)
+
+    def _sealer_of(self, ring: Ring) -> Sealer:
+        sealer = self._sealer
+        if sealer.ids != {row.dek_id for row in ring}:
+            sealer = self._sealer = Sealer(self.master, ring)
+        return sealer
+
+    def _opens(self, stored: Sealed, ring: Ring) -> bool:
         try:
-            self.open(stored)
+            self.open(stored, ring)
         except SealError:
             return False
         return True
+
+
+def _place_of(stored: Sealed) -> Place:
+    return _place(stored.account_id, stored.client_id, stored.identity_origin)
 
 
 def _place(account_id: str, client_id: str, origin: str) -> Place:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, overload
 
 from hub_core.model import (
     Account,
@@ -31,6 +31,10 @@ _REASONS = {reason.value: reason for reason in Reason}
 _STATUSES = {status.value: status for status in Status}
 
 
+@overload
+def to_ms(at: datetime) -> int: ...
+@overload
+def to_ms(at: datetime | None) -> int | None: ...
 def to_ms(at: datetime | None) -> int | None:
     """Return milliseconds since 1970, UTC."""
     return None if at is None else round(at.timestamp() * 1000)

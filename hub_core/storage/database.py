@@ -6,29 +6,29 @@ checkpoint at the same instant can lose data), so writes and checkpoints of ever
 
 from __future__ import annotations
 
+import fcntl
 import os
 import sqlite3
 import threading
-from contextlib import closing, contextmanager
-from typing import TYPE_CHECKING
+import time
+from contextlib import closing, contextmanager, suppress
+from typing import TYPE_CHECKING, NoReturn
 
 from hub_core.errors import StorageError
-from hub_core.storage.migrations import migrate, version_of
+from hub_core.storage.migrations import MIGRATIONS, migrate, refuse_unknown, version_of
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
     from pathlib import Path
 
-try:
-    import fcntl
-except ImportError:  # pragma: no cover - Windows: BEGIN IMMEDIATE alone keeps writers apart there
-    fcntl = None  # type: ignore[assignment]
+    from hub_core.storage.migrations import Steps
+
+WAIT_S = 10.0
+"""How long another process may keep the lock before we say that the database is busy."""
 
 _PRAGMAS = (
     "PRAGMA journal_mode=WAL",
     "PRAGMA synchronous=FULL",
-    "PRAGMA foreign_keys=ON",
-    "PRAGMA busy_timeout=5000",
     "PRAGMA recursive_triggers=ON",
     "PRAGMA secure_delete=ON",
     "PRAGMA trusted_schema=OFF",
@@ -37,46 +37,58 @@ _PRAGMAS = (
     "PRAGMA wal_autocheckpoint=0",
 )
 _WAL_LIMIT = 4 * 1024 * 1024
+_LOCK_POLL_S = 0.005
+_BUSY_S = 2.0
+"""How long SQLite itself waits: our own writers meet at the lock file, so only for other programs and readers."""
+
+_RESTORE = " Nothing was changed. Run `linkhub doctor`, or restore a backup."
+
+_STATES = {
+    sqlite3.SQLITE_BUSY: "another program keeps it locked",
+    sqlite3.SQLITE_LOCKED: "another program keeps it locked",
+    sqlite3.SQLITE_FULL: "the disk is full",
+    sqlite3.SQLITE_READONLY: "it may only be read",
+    sqlite3.SQLITE_PERM: "it may not be opened",
+    sqlite3.SQLITE_IOERR: "the disk reports an error",
+    sqlite3.SQLITE_CANTOPEN: "it is not there, or its folder may not be used",
+    sqlite3.SQLITE_CORRUPT: "it is damaged",
+    sqlite3.SQLITE_NOTADB: "it is not a database",
+    sqlite3.SQLITE_PROTOCOL: "its lock cannot be had",
+    sqlite3.SQLITE_NOMEM: "there is no memory left",
+}
+"""What the primary result codes of SQLite mean that speak of the file and the machine, not of our statements."""
 
 
 class Database:
     """The file, with one writing connection and short reading ones."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, steps: Steps = MIGRATIONS, wait_s: float = WAIT_S) -> None:
         """Open or make the database at `path` and bring its schema up to date.
 
+        Args:
+            path: absolute; its folder is made, with mode 0700.
+            steps: the migrations of this program.
+            wait_s: how long another process may keep the lock.
+
         Raises:
-            StorageError: out of reach, damaged, or written by a newer program.
+            StorageError: out of reach, damaged, somebody else's, or written by a newer program; it is then untouched.
         """
         self.path = path
-        self._threads = threading.Lock()
+        self._wait_s = wait_s
+        self._turn = threading.Lock()
+        self._open = True
+        self._erased = False
         try:
-            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            # Made before SQLite opens it, so that the file and its WAL are private under any umask.
-            os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
-            self._lock_fd = os.open(path.with_name(path.name + ".lock"), os.O_RDWR | os.O_CREAT, 0o600)
-            self._writer = sqlite3.connect(path, timeout=5.0, isolation_level=None, check_same_thread=False)
-        except (OSError, sqlite3.Error) as error:
-            raise StorageError(f"The database {path} cannot be opened: {_why(error)}.") from None
+            make_private_folder(path.parent)
+            self._lock = _open_private(path.with_name(path.name + ".lock"))
+        except OSError as error:
+            raise StorageError(f"The database {path} cannot be opened: {_words(error)}.") from None
         try:
             with self._locked():
-                for pragma in _PRAGMAS:
-                    self._writer.execute(pragma)
-                if self._writer.execute("PRAGMA quick_check").fetchone()[0] != "ok":
-                    raise sqlite3.DatabaseError("its pages contradict each other")
-                self._writer.execute("PRAGMA foreign_keys=OFF")
-                migrate(self._writer, before_first=lambda: self._copy_to(self._upgrade_backup()))
-                self._writer.execute("PRAGMA foreign_keys=ON")
-        except sqlite3.Error as error:
-            self._writer.close()
-            raise StorageError(
-                f"The database {path} cannot be used: {_why(error)}. Nothing was changed. "
-                "Run `linkhub doctor`, or restore a backup."
-            ) from None
-        except StorageError:
-            self._writer.close()
+                self._writer = self._opened(steps)
+        except BaseException:
+            os.close(self._lock)
             raise
-        self._writer.row_factory = sqlite3.Row
 
     @contextmanager
     def write(self) -> Iterator[sqlite3.Connection]:
@@ -88,32 +100,34 @@ class Database:
         with self._locked():
             try:
                 self._writer.execute("BEGIN IMMEDIATE")
-                try:
-                    yield self._writer
-                except BaseException:
-                    self._writer.execute("ROLLBACK")
-                    raise
+                yield self._writer
                 self._writer.execute("COMMIT")
-            except sqlite3.OperationalError as error:
-                raise StorageError(f"The database cannot be written: {_why(error)}.") from None
-            self._checkpoint_if_large()
+            except BaseException as error:
+                if self._writer.in_transaction:  # SQLite itself undoes it when the disk is full
+                    self._writer.execute("ROLLBACK")
+                if isinstance(error, sqlite3.Error):
+                    _translate(error, "The database cannot be written")
+                raise
+            self._tidy_wal()
 
     @contextmanager
     def read(self) -> Generator[sqlite3.Connection]:
-        """Give a short read-only connection that sees one moment of the database."""
+        """Give a short read-only connection that sees one moment of the database; raises StorageError."""
         try:
-            with closing(sqlite3.connect(f"{self.path.as_uri()}?mode=ro", uri=True, timeout=5.0)) as con:
-                con.row_factory = sqlite3.Row
-                con.execute("PRAGMA trusted_schema=OFF")
+            with closing(self._reader()) as con:
                 con.execute("BEGIN")
                 yield con
-        except sqlite3.OperationalError as error:
-            raise StorageError(f"The database cannot be read: {_why(error)}.") from None
+        except sqlite3.Error as error:
+            _translate(error, "The database cannot be read")
 
     def empty_wal(self) -> None:
-        """Move everything into the main file and empty the WAL, so that what was deleted is gone from it too."""
+        """Move everything into the main file and empty the WAL, so that what was deleted is gone from it too.
+
+        While somebody reads it cannot be emptied; then the next write, or the next start, does it.
+        """
         with self._locked():
-            self._writer.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+            self._erased = True
+            self._tidy_wal()
 
     def backup(self, target: Path) -> None:
         """Write a consistent copy of the database to `target`, mode 0600.
@@ -121,11 +135,22 @@ class Database:
         Raises:
             StorageError: the target exists, or cannot be written.
         """
+        made = False
         try:
-            with self._locked():
-                self._copy_to(target)
+            # VACUUM INTO wants a file that is missing or empty; making it first settles the mode.
+            descriptor = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+            made = True
+            try:
+                os.fchmod(descriptor, 0o600)
+                with closing(self._reader()) as con:
+                    con.execute("VACUUM INTO ?", (str(target.absolute()),))
+                os.fsync(descriptor)
+            finally:
+                os.close(descriptor)
         except (OSError, sqlite3.Error) as error:
-            raise StorageError(f"The backup {target} cannot be written: {_why(error)}.") from None
+            if made:
+                target.unlink(missing_ok=True)
+            raise StorageError(f"The backup {target} cannot be written: {_words(error)}.") from None
 
     def problems(self) -> list[str]:
         """Return what SQLite's full integrity check finds; empty when all is well."""
@@ -141,48 +166,142 @@ class Database:
             return version_of(con)
 
     def close(self) -> None:
-        """Empty the WAL and close."""
-        with self._threads:
-            try:
+        """Empty the WAL and close; a second time does nothing."""
+        if not self._open:
+            return
+        with self._locked():
+            self._open = False
+            with suppress(sqlite3.Error):  # nothing is lost: whoever opens next does it
                 self._writer.execute("PRAGMA optimize")
                 self._writer.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
-            except sqlite3.OperationalError:
-                pass  # another process is reading or writing: it will do this when it closes
             self._writer.close()
-            os.close(self._lock_fd)
+        os.close(self._lock)
+
+    # ---- inside
+
+    def _opened(self, steps: Steps) -> sqlite3.Connection:
+        """Return the writing connection to a database that was looked at before anything in it was changed."""
+        try:
+            os.close(_open_private(self.path))
+            if self.path.stat().st_size:
+                self._look(len(steps))
+            writer = sqlite3.connect(self.path, timeout=_BUSY_S, isolation_level=None, check_same_thread=False)
+        except (OSError, sqlite3.Error) as error:
+            raise StorageError(f"The database {self.path} cannot be opened: {_words(error)}.{_advice(error)}") from None
+        try:
+            for pragma in _PRAGMAS:
+                writer.execute(pragma)
+            migrate(writer, steps, before_first=lambda: self.backup(self._upgrade_backup()))
+            writer.execute("PRAGMA foreign_keys=ON")
+            # What a run that ended without warning has erased is still in its WAL.
+            writer.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        except sqlite3.Error as error:
+            writer.close()
+            raise StorageError(f"The database {self.path} cannot be used: {_words(error)}.{_advice(error)}") from None
+        except BaseException:
+            writer.close()
+            raise
+        writer.row_factory = sqlite3.Row
+        return writer
+
+    def _look(self, known: int) -> None:
+        """Refuse what is not ours, newer than us or damaged, by a connection that can write nothing."""
+        with closing(self._reader()) as con:
+            refuse_unknown(con, known)
+            found = con.execute("PRAGMA quick_check").fetchone()[0]
+        if found != "ok":
+            raise StorageError(f"The database {self.path} cannot be opened: it is damaged.{_RESTORE}")
+
+    def _reader(self) -> sqlite3.Connection:
+        con = sqlite3.connect(f"{self.path.as_uri()}?mode=ro", uri=True, timeout=_BUSY_S, isolation_level=None)
+        con.row_factory = sqlite3.Row
+        con.execute("PRAGMA trusted_schema=OFF")
+        return con
 
     @contextmanager
     def _locked(self) -> Iterator[None]:
-        with self._threads:
-            if fcntl is None:  # pragma: no cover - Windows
-                yield
-                return
-            fcntl.flock(self._lock_fd, fcntl.LOCK_EX)
+        """Keep every other writer out: threads of this process by a lock, other processes by the lock file."""
+        until = time.monotonic() + self._wait_s
+        if not self._turn.acquire(timeout=self._wait_s):
+            raise StorageError("The database cannot be written: this program itself keeps it busy.")
+        try:
+            if not self._open:
+                raise StorageError("The database is closed.")
+            while not _flocked(self._lock):
+                if time.monotonic() > until:
+                    raise StorageError(f"The database cannot be written: {_STATES[sqlite3.SQLITE_BUSY]}.")
+                time.sleep(_LOCK_POLL_S)
             try:
                 yield
             finally:
-                fcntl.flock(self._lock_fd, fcntl.LOCK_UN)
+                fcntl.flock(self._lock, fcntl.LOCK_UN)
+        finally:
+            self._turn.release()
 
-    def _checkpoint_if_large(self) -> None:
-        wal = self.path.with_name(self.path.name + "-wal")
-        if wal.exists() and wal.stat().st_size > _WAL_LIMIT:
-            self._writer.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
-
-    def _copy_to(self, target: Path) -> None:
-        # VACUUM INTO wants a file that is missing or empty; making it first settles the mode.
-        os.close(os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
-        self._writer.execute("VACUUM INTO ?", (str(target),))
+    def _tidy_wal(self) -> None:
+        """Empty the WAL after something was erased, and move it into the main file when it grew large."""
+        try:
+            if self._erased:
+                busy, *_ = self._writer.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+                self._erased = bool(busy)
+            elif self.path.with_name(self.path.name + "-wal").stat().st_size > _WAL_LIMIT:
+                self._writer.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
+        except (OSError, sqlite3.Error):
+            return  # what was written is safe in the WAL; the next write tries again
 
     def _upgrade_backup(self) -> Path:
-        have = version_of(self._writer)
-        number = 1
+        have, number = self.version, 1
         while (target := self.path.with_name(f"{self.path.name}.before-upgrade-from-{have}.{number}")).exists():
             number += 1
         return target
 
 
-def _why(error: Exception) -> str:
-    """Say it in words; SQLite's and the system's texts name files and states, never values."""
+def make_private_folder(folder: Path) -> None:
+    """Make a folder and what is missing above it, for its owner only, whatever the umask is."""
+    for part in reversed([folder, *folder.parents]):
+        if not part.exists():
+            with suppress(FileExistsError):
+                part.mkdir(mode=0o700)
+                part.chmod(0o700)
+
+
+def _open_private(path: Path) -> int:
+    """Open a file to read and write; make it, for its owner only, if it is missing. SQLite copies its mode."""
+    try:
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
+    except FileExistsError:
+        return os.open(path, os.O_RDWR)
+    os.fchmod(descriptor, 0o600)  # whatever the umask took away
+    return descriptor
+
+
+def _flocked(descriptor: int) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _state(error: Exception) -> str | None:
+    code = getattr(error, "sqlite_errorcode", 0)
+    return _STATES.get(code & 0xFF) if isinstance(error, sqlite3.Error) else None
+
+
+def _translate(error: sqlite3.Error, sentence: str) -> NoReturn:
+    """Raise a StorageError for a state of the file; a fault in our own statements stays what it is."""
+    state = _state(error)
+    if state is None:
+        raise error
+    raise StorageError(f"{sentence}: {state}.") from None
+
+
+def _words(error: Exception) -> str:
     if isinstance(error, OSError):
         return (error.strerror or type(error).__name__).lower()
-    return str(error)
+    return _state(error) or str(error)
+
+
+def _advice(error: Exception) -> str:
+    code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+    return _RESTORE if code in {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB} else ""

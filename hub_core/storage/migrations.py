@@ -12,10 +12,12 @@ from hub_core.errors import StorageError
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from sqlite_utils import Database
     from sqlite_utils.db import Table
+
+    Steps = Sequence[Callable[[Database], None]]
 
 
 def _m001_accounts(db: Database) -> None:
@@ -96,9 +98,7 @@ def _m001_accounts(db: Database) -> None:
         {"id": int, "origin": str, "at": int}, pk="id", not_null={"origin", "at"}, strict=True
     )
     _table(db, "token_request").create_index(["origin", "at"], index_name="token_request_by_origin")
-    _table(db, "origin_hold").create(
-        {"origin": str, "until": int}, pk="origin", not_null={"until"}, strict=True
-    )
+    _table(db, "origin_hold").create({"origin": str, "until": int}, pk="origin", not_null={"until"}, strict=True)
     _table(db, "audit").create(
         {"seq": int, "at": int, "actor": str, "action": str, "target": str, "detail": str},
         pk="seq",
@@ -107,9 +107,7 @@ def _m001_accounts(db: Database) -> None:
     )
 
 
-MIGRATIONS: tuple[Callable[[Database], None], ...] = (_m001_accounts,)
-
-VERSION = len(MIGRATIONS)
+MIGRATIONS: Steps = (_m001_accounts,)
 
 
 def version_of(con: sqlite3.Connection) -> int:
@@ -117,42 +115,56 @@ def version_of(con: sqlite3.Connection) -> int:
     return int(con.execute("PRAGMA user_version").fetchone()[0])
 
 
-def migrate(con: sqlite3.Connection, *, before_first: Callable[[], None], upto: int = VERSION) -> None:
+def refuse_unknown(con: sqlite3.Connection, known: int) -> None:
+    """Accept a database that a program with `known` migrations can work with.
+
+    Raises:
+        StorageError: it was written by a newer program, or by an altogether different one.
+    """
+    have = version_of(con)
+    if have > known:
+        raise StorageError(
+            f"The database has schema version {have}; this program knows up to {known}. It was written by a newer "
+            "Link Hub: start that version, or restore a backup made before the upgrade. Nothing was changed."
+        )
+    tables = {row[0] for row in con.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")}
+    if tables and not (have and "keyring" in tables):
+        raise StorageError("This database was not written by Link Hub. Nothing was changed.")
+
+
+def migrate(con: sqlite3.Connection, steps: Steps, *, before_first: Callable[[], None]) -> None:
     """Bring the database to this program's schema.
 
     Args:
         con: the writer, in autocommit mode, foreign keys off.
+        steps: the migrations, oldest first.
         before_first: called once when an existing database is about to change; makes the backup.
-        upto: the version to stop at, for tests of upgrades.
 
     Raises:
-        StorageError: the database was written by a newer program, or is damaged after the change.
+        StorageError: the database is damaged after the change.
     """
     have = version_of(con)
-    if have > VERSION:
-        raise StorageError(
-            f"The database has schema version {have}; this program knows up to {VERSION}. It was written by a newer "
-            "Link Hub: start that version, or restore a backup made before the upgrade."
-        )
-    if have >= upto:
+    if have == len(steps):
         return
     if have:
         before_first()
     from sqlite_utils import Database  # noqa: PLC0415 - costs half a second, wanted only when the schema changes
 
     db = Database(con, strict=True, execute_plugins=False)
-    while (have := version_of(con)) < upto:
+    for number, step in enumerate(steps[have:], have + 1):
         con.execute("BEGIN IMMEDIATE")
         try:
-            # Another process may have done this step while we waited for the lock.
-            if version_of(con) == have:
-                MIGRATIONS[have](db)
-                con.execute(f"PRAGMA user_version = {have + 1}")
+            step(db)
+            con.execute(f"PRAGMA user_version = {number}")
+            con.execute("COMMIT")
         except BaseException:
-            con.execute("ROLLBACK")
+            if con.in_transaction:
+                con.execute("ROLLBACK")
             raise
-        con.execute("COMMIT")
-    if con.execute("PRAGMA foreign_key_check").fetchone() or con.execute("PRAGMA quick_check").fetchone()[0] != "ok":
+    if (
+        con.execute("PRAGMA foreign_key_check").fetchone()
+        or con.execute("PRAGMA integrity_check").fetchone()[0] != "ok"
+    ):
         raise StorageError("The database is damaged after the upgrade; restore the backup made before it.")
 
 

@@ -1,25 +1,28 @@
-"""The only SQL: accounts, checks, the key ring, the token budget and the audit trail."""
+"""What the hub remembers: accounts, checks, the key ring, the token budget and the audit trail."""
 
 from __future__ import annotations
 
 import json
-import sqlite3
 from dataclasses import dataclass
-from datetime import datetime
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
-from hub_core.errors import AlreadyLinked, NotFound
+from hub_core.errors import AlreadyLinked
 from hub_core.model import Account, Lifecycle, Observation, Reason, Standing, Status, Transition, Trigger
-from hub_core.storage import codec
+from hub_core.storage import codec, statements
 from hub_core.storage.database import Database
-from hub_core.storage.seal import KeyringRow
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Sequence
+    from datetime import datetime
     from pathlib import Path
 
     from hub_core.health.status import Step
     from hub_core.model import Check, Endpoints
+    from hub_core.storage.seal import KeyringRow
+    from hub_core.storage.statements import Ring
+
+LONGEST_HOLD_MS = 3_600_000
+"""No server asks to wait longer; a hold that would last longer was written by a clock that was wrong."""
 
 
 class AccountRow(NamedTuple):
@@ -68,6 +71,16 @@ class Sealed:
     token: str | None
 
 
+class Loaded(NamedTuple):
+    """An account with its sealed secret and the keys to it, all as of one moment."""
+
+    account: Account
+    generation: int
+    """How often its key or server changed; a check of an older generation is not recorded."""
+    sealed: Sealed
+    ring: Ring
+
+
 class Store:
     """What the hub remembers."""
 
@@ -85,55 +98,55 @@ class Store:
 
     # ---- accounts
 
-    def add_account(self, account: Account, *, sealed: str, check: Check, step: Step, actor: str) -> None:
+    def add_account(
+        self, account: Account, *, seal: Callable[[Ring], str], check: Check, step: Step, actor: str
+    ) -> None:
         """Store a verified account, its sealed secret, its first check and the audit entry in one transaction.
+
+        `seal` is given the data keys as they are inside the transaction: another process may have rotated them.
 
         Raises:
             AlreadyLinked: this organization is linked on this identity origin, perhaps since a moment ago.
         """
-        values = {
-            "id": account.id,
-            "client_id": account.client_id,
-            "sealed": sealed,
-            "lifecycle": account.lifecycle,
-            "pause_reason": account.pause_reason,
-            "linked_at": codec.to_ms(account.linked_at),
-            "key_entered_at": codec.to_ms(account.key_entered_at),
-            "generation": 0,
-            **_words_columns(account.label, account.tags, account.note),
-            **_server_columns(account.endpoints, account.ca_pem),
-            **codec.standing_columns(step.standing),
-            **codec.facts_columns(step.facts),
-        }
         with self.database.write() as con:
-            twin = _twin(con, account.client_id, account.endpoints.identity_origin)
+            twin = statements.twin(con, account.client_id, account.endpoints.identity_origin)
             if twin:
                 raise AlreadyLinked(twin["id"], twin["label"])
-            _insert(con, "account", values)
-            _insert_check(con, account.id, check, step)
-            _audit(con, check.at, actor, "link", account.id, {"client_id": account.client_id, "label": account.label})
+            values = {
+                "id": account.id,
+                "client_id": account.client_id,
+                "sealed": seal(statements.ring(con)),
+                "lifecycle": account.lifecycle,
+                "pause_reason": account.pause_reason,
+                "linked_at": codec.to_ms(account.linked_at),
+                "key_entered_at": codec.to_ms(account.key_entered_at),
+                "generation": 0,
+                **statements.words_columns(account.label, account.tags, account.note),
+                **statements.server_columns(account.endpoints, account.ca_pem),
+                **codec.standing_columns(step.standing),
+                **codec.facts_columns(step.facts),
+            }
+            statements.insert(con, "account", values)
+            statements.insert_check(con, account.id, check, step)
+            statements.audit(con, actor, "link", at=check.at, target=account.id, client_id=account.client_id)
 
     def find(self, client_id: str, identity_origin: str) -> tuple[str, str] | None:
         """Return id and label of the account that links this organization there, if there is one."""
         with self.database.read() as con:
-            row = _twin(con, client_id, identity_origin)
+            row = statements.twin(con, client_id, identity_origin)
         return (row["id"], row["label"]) if row else None
 
     def account(self, account_id: str) -> Account:
         """Return one account; raises NotFound."""
         with self.database.read() as con:
-            row = con.execute("SELECT * FROM account WHERE id = ?", (account_id,)).fetchone()
-        if row is None:
-            raise NotFound("There is no such account; it may have been unlinked.")
-        return codec.account_of(row)
+            return codec.account_of(statements.account_row(con, account_id))
 
-    def generation(self, account_id: str) -> int:
-        """Return how often the account's key or server changed; a check of an older generation is not recorded."""
+    def load(self, account_id: str) -> Loaded:
+        """Return everything a check of an account needs; raises NotFound."""
         with self.database.read() as con:
-            row = con.execute("SELECT generation FROM account WHERE id = ?", (account_id,)).fetchone()
-        if row is None:
-            raise NotFound("There is no such account; it may have been unlinked.")
-        return int(row[0])
+            row, ring = statements.account_row(con, account_id), statements.ring(con)
+        sealed = Sealed(row["id"], row["client_id"], row["identity_origin"], row["sealed"])
+        return Loaded(codec.account_of(row), row["generation"], sealed, ring)
 
     def overview(self) -> list[AccountRow]:
         """Return every account as the Accounts page shows it, in no particular order: one query."""
@@ -162,28 +175,14 @@ class Store:
                 ) in rows
             ]  # fmt: skip
 
-    def sealed(self, account_id: str) -> Sealed:
-        """Return an account's stored secret as it is stored; raises NotFound."""
+    def all_sealed(self) -> tuple[list[Sealed], Ring]:
+        """Return every stored secret as it is stored, and the data keys of the same moment."""
         with self.database.read() as con:
-            row = con.execute(
-                "SELECT id, client_id, identity_origin, sealed FROM account WHERE id = ?", (account_id,)
-            ).fetchone()
-        if row is None:
-            raise NotFound("There is no such account; it may have been unlinked.")
-        return Sealed(*row)
-
-    def all_sealed(self) -> list[Sealed]:
-        """Return every stored secret as it is stored."""
-        with self.database.read() as con:
-            return [Sealed(*row) for row in con.execute("SELECT id, client_id, identity_origin, sealed FROM account")]
+            found = con.execute("SELECT id, client_id, identity_origin, sealed FROM account").fetchall()
+            return [Sealed(*row) for row in found], statements.ring(con)
 
     def record(
-        self,
-        account_id: str,
-        generation: int,
-        *,
-        check: Check,
-        step: Callable[[Account], Step],
+        self, account_id: str, generation: int, *, check: Check, step: Callable[[Account], Step]
     ) -> Standing | None:
         """Store a check and what it does to the account, in one transaction.
 
@@ -192,80 +191,81 @@ class Store:
         unlinked or its key or server changed meanwhile: such a check says nothing about the present.
         """
         with self.database.write() as con:
-            row = con.execute("SELECT * FROM account WHERE id = ?", (account_id,)).fetchone()
-            if row is None or row["generation"] != generation:
+            row = con.execute(
+                "SELECT * FROM account WHERE id = ? AND generation = ?", (account_id, generation)
+            ).fetchone()
+            if row is None:
                 return None
             done = step(codec.account_of(row))
-            _update(con, account_id, {**codec.standing_columns(done.standing), **codec.facts_columns(done.facts)})
-            _insert_check(con, account_id, check, done)
+            columns = {**codec.standing_columns(done.standing), **codec.facts_columns(done.facts)}
+            statements.update(con, account_id, columns)
+            statements.insert_check(con, account_id, check, done)
         return done.standing
 
     def replace_key(
         self,
         account_id: str,
         *,
-        sealed: str,
+        seal: Callable[[Ring], str],
         endpoints: Endpoints,
         ca_pem: str | None,
         check: Check,
         step: Callable[[Account], Step],
+        entered: bool,
         actor: str,
         action: str,
     ) -> None:
         """Store a verified new key, address or CA of an account with the check that proved it, in one transaction.
+
+        `seal` is as for `add_account`, `step` as for `record`; `entered` tells whether a person gave the secret anew.
 
         Raises:
             NotFound: unlinked meanwhile.
             AlreadyLinked: another account already links this organization at the new address.
         """
         with self.database.write() as con:
-            row = con.execute("SELECT * FROM account WHERE id = ?", (account_id,)).fetchone()
-            if row is None:
-                raise NotFound("This account was unlinked meanwhile.")
-            twin = _twin(con, row["client_id"], endpoints.identity_origin)
+            row = statements.account_row(con, account_id)
+            twin = statements.twin(con, row["client_id"], endpoints.identity_origin)
             if twin and twin["id"] != account_id:
                 raise AlreadyLinked(twin["id"], twin["label"])
             done = step(codec.account_of(row))
-            _update(
-                con,
-                account_id,
-                {
-                    "sealed": sealed,
-                    "key_entered_at": codec.to_ms(check.at),
-                    "generation": row["generation"] + 1,
-                    **_server_columns(endpoints, ca_pem),
-                    **codec.standing_columns(done.standing),
-                    **codec.facts_columns(done.facts),
-                },
-            )
-            _insert_check(con, account_id, check, done)
-            _audit(con, check.at, actor, action, account_id, {"identity": endpoints.identity, "api": endpoints.api})
+            columns = {
+                "sealed": seal(statements.ring(con)),
+                "key_entered_at": codec.to_ms(check.at) if entered else row["key_entered_at"],
+                "generation": row["generation"] + 1,
+                **statements.server_columns(endpoints, ca_pem),
+                **codec.standing_columns(done.standing),
+                **codec.facts_columns(done.facts),
+            }
+            statements.update(con, account_id, columns)
+            statements.insert_check(con, account_id, check, done)
+            where = {"identity": endpoints.identity, "api": endpoints.api}
+            statements.audit(con, actor, action, at=check.at, target=account_id, **where)
+        self.database.empty_wal()
 
     def describe(
         self, account_id: str, *, label: str, tags: Sequence[str], note: str, at: datetime, actor: str
     ) -> None:
         """Change what people wrote about an account; raises NotFound."""
         with self.database.write() as con:
-            _update(con, account_id, _words_columns(label, tags, note))
-            _audit(con, at, actor, "edit", account_id, {"label": label})
+            statements.update(con, account_id, statements.words_columns(label, tags, note))
+            statements.audit(con, actor, "describe", at=at, target=account_id)
 
     def set_lifecycle(self, account_id: str, lifecycle: Lifecycle, *, why: str, at: datetime, actor: str) -> None:
         """Pause or resume an account; raises NotFound."""
+        action = "pause" if lifecycle is Lifecycle.PAUSED else "resume"
         with self.database.write() as con:
-            _update(con, account_id, {"lifecycle": lifecycle, "pause_reason": why})
-            action = "pause" if lifecycle is Lifecycle.PAUSED else "resume"
-            _audit(con, at, actor, action, account_id, {"why": why})
+            statements.update(con, account_id, {"lifecycle": lifecycle, "pause_reason": why})
+            statements.audit(con, actor, action, at=at, target=account_id, why=why)
 
     def unlink(self, account_id: str, *, at: datetime, actor: str) -> None:
         """Erase an account, its secret and its history, also from the WAL; raises NotFound."""
         with self.database.write() as con:
-            row = con.execute("SELECT label, client_id FROM account WHERE id = ?", (account_id,)).fetchone()
-            if row is None:
-                raise NotFound("There is no such account; it may have been unlinked already.")
+            row = statements.account_row(con, account_id)
             con.execute("DELETE FROM checks WHERE account_id = ?", (account_id,))
             con.execute("DELETE FROM transition WHERE account_id = ?", (account_id,))
             con.execute("DELETE FROM account WHERE id = ?", (account_id,))
-            _audit(con, at, actor, "unlink", account_id, {"label": row["label"], "client_id": row["client_id"]})
+            statements.audit(con, actor, "unlink", at=at, target=account_id, client_id=row["client_id"])
         self.database.empty_wal()
 
     # ---- history
@@ -295,7 +295,8 @@ class Store:
         """Return an account's changes of status, newest first."""
         with self.database.read() as con:
             rows = con.execute(
-                "SELECT at, before, after, reason FROM transition WHERE account_id = ? ORDER BY at DESC, id DESC LIMIT ?",
+                "SELECT at, before, after, reason FROM transition "
+                "WHERE account_id = ? ORDER BY at DESC, id DESC LIMIT ?",
                 (account_id, limit),
             ).fetchall()
         return [
@@ -313,42 +314,43 @@ class Store:
 
     # ---- key ring
 
-    def keyring(self) -> list[KeyringRow]:
+    def ring(self) -> Ring:
         """Return the wrapped data keys."""
         with self.database.read() as con:
-            rows = con.execute("SELECT dek_id, kek_id, wrapped, state, created_at FROM keyring").fetchall()
-        return [KeyringRow(*row) for row in rows]
+            return statements.ring(con)
 
     def first_key(self, make: Callable[[], KeyringRow]) -> None:
         """Store the first data key unless another process just did."""
         with self.database.write() as con:
-            if con.execute("SELECT count(*) FROM keyring").fetchone()[0] == 0:
-                _insert_key(con, make())
+            if not statements.ring(con):
+                statements.insert_key(con, make())
 
-    def reseal(self, new: KeyringRow, reseal: Callable[[Sealed], str], *, at: datetime, actor: str) -> int:
-        """Make `new` the active data key and reseal every secret, in one transaction; return how many.
+    def reseal(self, new: KeyringRow, reseal: Callable[[Sealed, Ring], str], *, at: datetime, actor: str) -> int:
+        """Make `new` the one data key and reseal every secret, in one transaction; return how many.
 
-        `reseal` gets a stored secret and returns its new token; it opens what it sealed before it returns.
+        `reseal` gets a stored secret and the keys so far, and returns its new token.
         """
         with self.database.write() as con:
+            ring = statements.ring(con)
             con.execute("DELETE FROM keyring")
-            _insert_key(con, new)
-            rows = con.execute(
+            statements.insert_key(con, new)
+            found = con.execute(
                 "SELECT id, client_id, identity_origin, sealed FROM account WHERE sealed IS NOT NULL"
             ).fetchall()
-            for row in rows:
-                con.execute("UPDATE account SET sealed = ? WHERE id = ?", (reseal(Sealed(*row)), row["id"]))
-            _audit(con, at, actor, "key rotate", new.dek_id, {"secrets": len(rows)})
+            for row in found:
+                con.execute("UPDATE account SET sealed = ? WHERE id = ?", (reseal(Sealed(*row), ring), row["id"]))
+            statements.audit(con, actor, "key rotate", at=at, target=new.dek_id, secrets=len(found))
         self.database.empty_wal()
-        return len(rows)
+        return len(found)
 
-    def rewrap(self, rows: Iterable[KeyringRow], *, at: datetime, actor: str) -> None:
-        """Store the same data keys wrapped with another master key, in one transaction."""
+    def rewrap(self, rewrap: Callable[[KeyringRow], KeyringRow], *, at: datetime, actor: str) -> None:
+        """Store every data key as `rewrap` returns it, wrapped with another master key, in one transaction."""
         with self.database.write() as con:
-            for row in rows:
-                con.execute("DELETE FROM keyring WHERE dek_id = ?", (row.dek_id,))
-                _insert_key(con, row)
-            _audit(con, at, actor, "key rekey", row.kek_id, {})
+            rewrapped = [rewrap(row) for row in statements.ring(con)]
+            con.execute("DELETE FROM keyring")
+            for row in rewrapped:
+                statements.insert_key(con, row)
+            statements.audit(con, actor, "key rekey", at=at, target=rewrapped[0].kek_id)
         self.database.empty_wal()
 
     def drop_secrets(self, *, at: datetime, actor: str) -> int:
@@ -356,7 +358,7 @@ class Store:
         with self.database.write() as con:
             count = con.execute("UPDATE account SET sealed = NULL WHERE sealed IS NOT NULL").rowcount
             con.execute("DELETE FROM keyring")
-            _audit(con, at, actor, "key reset", "", {"secrets": count})
+            statements.audit(con, actor, "key reset", at=at, target="", secrets=count)
         self.database.empty_wal()
         return count
 
@@ -368,23 +370,23 @@ class Store:
         Counted in the database, so that pages, command line and scheduler of every process share one budget.
         The spacing keeps a burst below the five a second that the cloud also enforces (bitwarden-protocol 3).
         """
-        now = codec.to_ms(at) or 0
+        now = codec.to_ms(at)
         with self.database.write() as con:
             held = con.execute("SELECT until FROM origin_hold WHERE origin = ?", (origin,)).fetchone()
-            if held and held[0] > now:
-                return int(held[0] - now)
+            if held and now < held["until"] <= now + LONGEST_HOLD_MS:
+                return int(held["until"] - now)
             con.execute("DELETE FROM origin_hold WHERE origin = ?", (origin,))
             # Rows of the future come from a clock that was set back; they would block for ever.
-            con.execute("DELETE FROM token_request WHERE origin = ? AND (at <= ? OR at > ?)", (origin, now - 60_000, now))
-            taken = [
-                row[0]
-                for row in con.execute("SELECT at FROM token_request WHERE origin = ? ORDER BY at", (origin,))
-            ]
+            con.execute(
+                "DELETE FROM token_request WHERE origin = ? AND (at <= ? OR at > ?)", (origin, now - 60_000, now)
+            )
+            asked = con.execute("SELECT at FROM token_request WHERE origin = ? ORDER BY at", (origin,))
+            taken = [row["at"] for row in asked]
             if len(taken) >= limit:
-                return int(taken[-limit] + 60_000 - now) + 1
+                return int(taken[-limit] + 60_000 - now)
             if taken and now - taken[-1] < spacing_ms:
                 return int(spacing_ms - (now - taken[-1]))
-            con.execute("INSERT INTO token_request(origin, at) VALUES (?, ?)", (origin, now))
+            statements.insert(con, "token_request", {"origin": origin, "at": now})
         return 0
 
     def hold_origin(self, origin: str, until: datetime) -> None:
@@ -395,93 +397,3 @@ class Store:
                 "ON CONFLICT(origin) DO UPDATE SET until = max(until, excluded.until)",
                 (origin, codec.to_ms(until)),
             )
-
-
-def _twin(con: sqlite3.Connection, client_id: str, identity_origin: str) -> Any:
-    return con.execute(
-        "SELECT id, label FROM account WHERE client_id = ? AND identity_origin = ?", (client_id, identity_origin)
-    ).fetchone()
-
-
-def _words_columns(label: str, tags: Sequence[str], note: str) -> dict[str, Any]:
-    return {"label": label, "tags": codec.dump_words(tags), "note": note}
-
-
-def _server_columns(endpoints: Endpoints, ca_pem: str | None) -> dict[str, Any]:
-    return {
-        "region": endpoints.region,
-        "identity": endpoints.identity,
-        "api": endpoints.api,
-        "vault": endpoints.vault,
-        "identity_origin": endpoints.identity_origin,
-        "ca_pem": ca_pem,
-    }
-
-
-def _insert(con: sqlite3.Connection, table: str, values: dict[str, Any]) -> None:
-    columns = ", ".join(values)
-    marks = ", ".join("?" * len(values))
-    con.execute(f"INSERT INTO {table}({columns}) VALUES ({marks})", tuple(values.values()))  # noqa: S608 - own names
-
-
-def _update(con: sqlite3.Connection, account_id: str, values: dict[str, Any]) -> None:
-    columns = ", ".join(f"{name} = ?" for name in values)
-    done = con.execute(f"UPDATE account SET {columns} WHERE id = ?", (*values.values(), account_id))  # noqa: S608 - own names
-    if done.rowcount != 1:
-        raise NotFound("There is no such account; it may have been unlinked.")
-
-
-def _insert_check(con: sqlite3.Connection, account_id: str, check: Check, step: Step) -> None:
-    """Insert a check and the change of status it made."""
-    failure = check.failure
-    worst = failure or next(iter(check.warnings), None)
-    _insert(
-        con,
-        "checks",
-        {
-            "account_id": account_id,
-            "at": codec.to_ms(check.at),
-            "trigger": check.trigger,
-            "status": step.standing.status,
-            "reason": worst.reason if worst else None,
-            "ms": check.ms,
-            "latency_ms": check.facts.latency_ms,
-            "observations": codec.dump_observations(check.observations),
-        },
-    )
-    if step.transition:
-        _insert(
-            con,
-            "transition",
-            {
-                "account_id": account_id,
-                "at": codec.to_ms(step.transition.at),
-                "before": step.transition.before,
-                "after": step.transition.after,
-                "reason": step.transition.reason,
-            },
-        )
-
-
-def _insert_key(con: sqlite3.Connection, row: KeyringRow) -> None:
-    _insert(
-        con,
-        "keyring",
-        {
-            "dek_id": row.dek_id,
-            "kek_id": row.kek_id,
-            "wrapped": row.wrapped,
-            "state": row.state,
-            "created_at": row.created_at,
-        },
-    )
-
-
-def _audit(
-    con: sqlite3.Connection, at: datetime, actor: str, action: str, target: str, detail: dict[str, Any]
-) -> None:
-    _insert(
-        con,
-        "audit",
-        {"at": codec.to_ms(at), "actor": actor, "action": action, "target": target, "detail": json.dumps(detail)},
-    )
