@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import math
 import zlib
-from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -15,27 +14,7 @@ from hub_core.model import Reason
 if TYPE_CHECKING:
     from datetime import datetime
 
-
-class Headers(Mapping[str, str]):
-    """The headers of an answer by name, whatever its case; repeated ones joined by a comma."""
-
-    def __init__(self, pairs: Iterable[tuple[bytes, bytes]] = ()) -> None:
-        self._values: dict[str, str] = {}
-        for raw_name, raw_value in pairs:
-            name, value = raw_name.decode("latin-1").lower(), raw_value.decode("latin-1")
-            self._values[name] = f"{self._values[name]}, {value}" if name in self._values else value
-
-    def __getitem__(self, name: str) -> str:
-        return self._values[name.lower()]
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._values)
-
-    def __len__(self) -> int:
-        return len(self._values)
-
-    def __repr__(self) -> str:
-        return f"<headers: {', '.join(self._values)}>"
+    from httpx import Headers
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +22,7 @@ class Answer:
     """What a server answered, whatever the status."""
 
     status: int
-    headers: Headers
+    headers: Headers = field(repr=False)
     body: bytes = field(repr=False)
     ms: int
     """From the request being sent to the body being complete."""
@@ -52,7 +31,7 @@ class Answer:
     @property
     def content_type(self) -> str:
         """The media type in lower case, without parameters."""
-        return self.headers.get("content-type", "").partition(";")[0].strip().lower()
+        return str(self.headers.get("content-type", "")).partition(";")[0].strip().lower()
 
     def json(self) -> Any:
         """Read the body as strict JSON: UTF-8, no key twice, no infinite number, nothing nested without end.
