@@ -1,0 +1,184 @@
+"""The commands that show, check, pause and unlink accounts."""
+
+from __future__ import annotations
+
+from contextlib import closing
+from typing import TYPE_CHECKING
+
+import click
+
+from hub_core import texts
+from hub_core.bitwarden.regions import region
+from hub_core.cli import describe, output
+from hub_core.cli.entry import Wrong, ask
+from hub_core.cli.find import find
+from hub_core.cli.opening import actor, open_hub
+from hub_core.model import Lifecycle, RegionId, Status
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from hub_core.hub import Hub
+    from hub_core.model import Account
+    from hub_core.storage.store import AccountRow, StoredCheck
+
+_WELL = frozenset({Status.HEALTHY, Status.LIMITED})
+_WORST_FIRST = {status: place for place, status in enumerate(Status)}
+_SHORT_ID = 8
+
+json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON for machines.")
+account_argument = click.argument("account")
+
+
+@click.command("list")
+@json_option
+def list_accounts(*, as_json: bool) -> None:
+    """List every account, worst first."""
+    with open_hub() as hub:
+        _show_rows(hub, hub.accounts(), as_json=as_json)
+
+
+@click.command
+@account_argument
+@json_option
+def show(*, account: str, as_json: bool) -> None:
+    """Show everything known about one account."""
+    with open_hub() as hub:
+        row = find(hub.accounts(), account)
+        if as_json:
+            output.show_json(describe.account_values(hub, row))
+            return
+        known = hub.account(row.id)
+        output.show_facts(
+            {
+                "Status": describe.status_cell(hub, row),
+                **describe.link_facts(known),
+                **describe.more_facts(known, now=hub.clock.now()),
+            }
+        )
+        last = next(iter(hub.history(row.id, limit=1)), None)
+        if last:
+            _show_last_check(known, last)
+
+
+@click.command
+@click.argument("accounts", nargs=-1, metavar="[ACCOUNT]...")
+@click.option("--all", "every", is_flag=True, help="Check every account that is not paused.")
+@json_option
+def check(*, accounts: tuple[str, ...], every: bool, as_json: bool) -> int:
+    """Check accounts now, with a fresh token each; exit code 1 unless all are healthy or limited."""
+    if bool(accounts) == every:
+        raise click.UsageError("Name the accounts to check, or give --all.")
+    with open_hub() as hub:
+        rows = hub.accounts()
+        chosen = [r for r in rows if r.lifecycle is Lifecycle.ACTIVE] if every else [find(rows, w) for w in accounts]
+        paused = next((row for row in chosen if row.lifecycle is Lifecycle.PAUSED), None)
+        if paused:
+            raise Wrong(f"“{paused.label}” is paused. `linkhub resume {paused.id}` lets it be checked.")
+        ids = list(dict.fromkeys(row.id for row in chosen))
+        _check(hub, ids)
+        checked = [row for row in hub.accounts() if row.id in ids]
+        _show_rows(hub, checked, as_json=as_json)
+        return 0 if all(_is_well(hub, row) for row in checked) else 1
+
+
+@click.command
+@account_argument
+@click.option("--why", default="", help="What your colleagues should know.")
+def pause(*, account: str, why: str) -> None:
+    """Stop checking an account; its key and its history stay."""
+    with open_hub() as hub:
+        row = find(hub.accounts(), account)
+        hub.pause(row.id, why, actor=actor())
+        output.show(f"Paused “{row.label}”.")
+
+
+@click.command
+@account_argument
+def resume(*, account: str) -> None:
+    """Check an account again."""
+    with open_hub() as hub:
+        row = find(hub.accounts(), account)
+        hub.resume(row.id, actor=actor())
+        output.show(f"“{row.label}” is checked again.")
+
+
+@click.command
+@account_argument
+@click.option("--label", help="The account's exact label, as confirmation; asked for if not given.")
+def unlink(*, account: str, label: str | None) -> None:
+    """Erase an account with its secret and its history, at once and for good."""
+    with open_hub() as hub:
+        row = find(hub.accounts(), account)
+        typed = ask(label, prompt=f"Type the label to confirm ({output.plain(row.label)})", option="--label")
+        gone = hub.unlink(row.id, typed, actor=actor())
+        output.show(f"Unlinked “{gone.label}”. Its secret and its history are erased.")
+        output.say(
+            "At Bitwarden nothing changed: the key goes on working there until an Owner rotates it "
+            "(Admin Console → Settings → Organization info → Rotate API key)."
+        )
+
+
+def _check(hub: Hub, account_ids: Sequence[str]) -> None:
+    """Check accounts within the budgets, telling the progress."""
+    waiting = False
+    with closing(hub.check_many(account_ids)) as steps:
+        for step in steps:
+            if step is None:
+                continue
+            if step.waiting:
+                if not waiting:
+                    output.say(f"… waiting {step.waiting} s: the token requests of this minute are used up")
+                waiting = True
+            elif step.label:
+                waiting = False
+                word = texts.STATUSES[step.status].word if step.status else "unlinked meanwhile"
+                icon = output.STATUS_ICONS[step.status] if step.status else "–"
+                output.say(f"{icon} {step.done} of {step.total}: {step.label}: {word}")
+
+
+def _is_well(hub: Hub, row: AccountRow) -> bool:
+    """Tell whether an account works; one that could not be judged just now is not called well."""
+    last = next(iter(hub.history(row.id, limit=1)), None)
+    failed = last is not None and any(seen.outcome == "fail" for seen in last.observations)
+    return row.status in _WELL and not failed
+
+
+def _show_rows(hub: Hub, rows: Sequence[AccountRow], *, as_json: bool) -> None:
+    now = hub.clock.now()
+    rows = sorted(rows, key=lambda r: (r.lifecycle is Lifecycle.PAUSED, _WORST_FIRST[r.status], r.label.casefold()))
+    if as_json:
+        output.show_json([describe.row_values(hub, row) for row in rows])
+    elif not rows:
+        output.say("No account is linked yet. `linkhub link --help` shows how; `--region sandbox` needs no real key.")
+    else:
+        output.show_table(
+            ("Status", "Label", "Region", "Server", "Last check", "Id", "Cause"),
+            [
+                (
+                    describe.status_cell(hub, row),
+                    row.label,
+                    region(RegionId(row.region)).name,
+                    describe.server_line(row.server_kind, row.server_version),
+                    texts.ago(row.checked_at, now) if row.checked_at else "never",
+                    row.id[:_SHORT_ID],
+                    texts.REASONS[row.reason].title if row.reason else "",
+                )
+                for row in rows
+            ],
+        )
+
+
+def _show_last_check(account: Account, last: StoredCheck) -> None:
+    output.show("")
+    output.show(f"Last check, {output.moment(last.at)} ({texts.TRIGGERS[last.trigger]}):")
+    for seen in last.observations:
+        output.show(output.stage_line(seen))
+    cause = next((o for o in last.observations if o.reason is last.reason), None)
+    if last.reason is None or cause is None:
+        return
+    told = output.explanation(
+        last.reason, cause.evidence, account.endpoints, worked_until=account.standing.key_proven_at
+    )
+    for line in output.explanation_lines(told):
+        output.show(line)

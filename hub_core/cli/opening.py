@@ -1,0 +1,105 @@
+"""Opens what a command works with: settings, hub or bare store, and the log on standard error."""
+
+from __future__ import annotations
+
+import logging
+import os
+import pwd
+import traceback
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from hub_core.errors import HubError, MasterKeyError, SettingsError, StorageError
+from hub_core.hub import Hub
+from hub_core.settings import Settings
+from hub_core.storage.store import Store
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+class Refused(click.ClickException):
+    """The configuration does not let the command start."""
+
+    exit_code = os.EX_CONFIG
+
+    def __init__(self, error: HubError) -> None:
+        super().__init__(str(error))
+
+
+@contextmanager
+def open_hub() -> Iterator[Hub]:
+    """Open the hub of this installation for one command.
+
+    Raises:
+        Refused: settings, database or master key do not let it start.
+    """
+    settings = read_settings()
+    with _log(settings.log_level):
+        try:
+            hub = Hub.open(settings)
+        except (StorageError, MasterKeyError) as error:
+            raise Refused(error) from None
+        with closing(hub):
+            yield hub
+
+
+@contextmanager
+def open_store(settings: Settings) -> Iterator[Store]:
+    """Open the database without the master key, and only where there is one already.
+
+    Raises:
+        Refused: there is no database, or it cannot be used.
+    """
+    if not settings.database.exists():
+        raise Refused(StorageError(f"There is no database at {settings.database}; check LINKHUB_DATA."))
+    try:
+        store = Store.open(settings.database)
+    except StorageError as error:
+        raise Refused(error) from None
+    with closing(store):
+        yield store
+
+
+def read_settings() -> Settings:
+    """Return the settings; raises Refused."""
+    try:
+        return Settings.from_env()
+    except SettingsError as error:
+        raise Refused(error) from None
+
+
+def actor() -> str:
+    """Return who is written into the audit trail: the login name behind this process."""
+    try:
+        return f"cli:{pwd.getpwuid(os.geteuid()).pw_name}"
+    except KeyError:
+        return f"cli:{os.geteuid()}"
+
+
+class _OneLine(logging.Formatter):
+    """Shows an error by its type and place: its text may hold what somebody typed, its frames are for developers."""
+
+    def formatException(self, ei: logging._SysExcInfoType) -> str:  # noqa: N802 - logging's name
+        error = ei[1]
+        frames = traceback.extract_tb(error.__traceback__) if error else []
+        where = f" at {Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else ""
+        return f"  {type(error).__name__}{where}"
+
+
+@contextmanager
+def _log(level: str) -> Iterator[None]:
+    handler = logging.StreamHandler()
+    handler.setFormatter(_OneLine("%(levelname)s %(name)s: %(message)s"))
+    root, ours = logging.getLogger(), logging.getLogger("hub_core")
+    before = ours.level
+    root.addHandler(handler)
+    ours.setLevel(level)
+    try:
+        yield
+    finally:
+        root.removeHandler(handler)
+        ours.setLevel(before)

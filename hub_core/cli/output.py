@@ -1,0 +1,146 @@
+"""Prints for people: results to standard output, progress and explanations to standard error."""
+
+from __future__ import annotations
+
+import json
+import unicodedata
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import urlsplit
+
+import click
+
+from hub_core import texts
+from hub_core.bitwarden.regions import region_of_host
+from hub_core.health.checks import Waiting
+from hub_core.model import Observation, Outcome, RegionId, Stage, Status
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+    from datetime import datetime
+
+    from hub_core.model import Check, Endpoints, Reason
+
+OUTCOME_ICONS: Final[Mapping[Outcome, str]] = MappingProxyType(
+    {Outcome.PASS: "✓", Outcome.WARN: "!", Outcome.FAIL: "✗", Outcome.SKIP: "–"}
+)
+STATUS_ICONS: Final[Mapping[Status, str]] = MappingProxyType(
+    {
+        Status.HEALTHY: "✓",
+        Status.LIMITED: "i",
+        Status.DEGRADED: "!",
+        Status.FAILING: "✗",
+        Status.UNREACHABLE: "⊘",
+        Status.UNKNOWN: "?",
+    }
+)
+PAUSED_ICON: Final = "‖"
+STALE_ICON: Final = "~"
+
+
+def plain(text: str) -> str:
+    """Return text from people or servers on one line, without anything a terminal would obey."""
+    return "".join(
+        " " if char in "\t\r\n" else char
+        for char in text
+        if char in "\t\r\n" or not unicodedata.category(char).startswith("C")
+    )
+
+
+def say(text: str) -> None:
+    """Print sentences to standard error."""
+    for line in text.splitlines() or [""]:
+        click.echo(plain(line), err=True)
+
+
+def show(text: str) -> None:
+    """Print one line of a result."""
+    click.echo(plain(text))
+
+
+def show_json(values: Any) -> None:
+    """Print a result for machines."""
+    click.echo(json.dumps(values, indent=2, ensure_ascii=False))
+
+
+def show_facts(facts: Mapping[str, str]) -> None:
+    """Print names and values in two columns."""
+    width = max(map(len, facts), default=0)
+    for name, value in facts.items():
+        show(f"{name:<{width}}  {value}")
+
+
+def show_table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+    """Print columns as wide as what is in them."""
+    lines = [list(head), *([plain(cell) for cell in row] for row in rows)]
+    widths = [max(map(_width, column)) for column in zip(*lines, strict=True)]
+    for line in lines:
+        padded = (cell + " " * (width - _width(cell)) for cell, width in zip(line, widths, strict=True))
+        click.echo("  ".join(padded).rstrip())
+
+
+def show_stage(event: Stage | Observation | Waiting) -> None:
+    """Print one line about what a stage saw, as it comes."""
+    if isinstance(event, Waiting):
+        say(f"… waiting {event.seconds} s for a turn: the token requests of this minute are used up")
+    elif isinstance(event, Observation):
+        say(stage_line(event))
+
+
+def stage_line(seen: Observation) -> str:
+    """Return one line about what a stage saw: icon, words, milliseconds."""
+    stage = texts.STAGES[seen.stage]
+    what = {Outcome.PASS: stage.done, Outcome.SKIP: "skipped"}.get(seen.outcome)
+    if what is None:
+        what = texts.REASONS[seen.reason].title if seen.reason else texts.OUTCOMES[seen.outcome].word
+    return f"{OUTCOME_ICONS[seen.outcome]} {stage.name}: {what} ({seen.ms} ms)"
+
+
+def explain_failure(check: Check, endpoints: Endpoints) -> None:
+    """Print why a verification stopped: what happened, what it means, likely causes, what to do."""
+    seen = check.failure
+    if seen is not None and seen.reason is not None:
+        for line in explanation_lines(
+            explanation(seen.reason, seen.evidence, endpoints, key_accepted=check.key_proven)
+        ):
+            say(line)
+    if check.retry_after:
+        say(f"Try again in {texts.duration(check.retry_after)}.")
+
+
+def explanation(
+    reason: Reason,
+    evidence: Mapping[str, str],
+    endpoints: Endpoints,
+    *,
+    worked_until: datetime | None = None,
+    key_accepted: bool = False,
+) -> texts.Explanation:
+    """Return what a reason means at these addresses."""
+    return texts.explain(
+        reason,
+        evidence=evidence,
+        worked_until=moment(worked_until) if worked_until else None,
+        self_hosted=endpoints.region is RegionId.SELF_HOSTED,
+        official=region_of_host(urlsplit(endpoints.identity).hostname or "") is not None,
+        key_accepted=key_accepted,
+    )
+
+
+def explanation_lines(told: texts.Explanation) -> list[str]:
+    """Return an explanation as lines of text."""
+    lines = ["", told.title, told.meaning]
+    if told.causes:
+        lines += ["", "Likely causes, most likely first:", *(f"  {n}. {text}" for n, text in enumerate(told.causes, 1))]
+    if told.steps:
+        lines += ["", "What to do:", *(f"  {n}. {text}" for n, text in enumerate(told.steps, 1))]
+    return [*lines, "", f"More: {told.doc}"]
+
+
+def moment(at: datetime | None) -> str:
+    """Return the exact time, or that it never was."""
+    return at.strftime("%Y-%m-%d %H:%M:%S UTC") if at else "never"
+
+
+def _width(text: str) -> int:
+    return sum(2 if unicodedata.east_asian_width(char) in "WF" else not unicodedata.combining(char) for char in text)

@@ -1,0 +1,49 @@
+"""The commands that run until they are stopped: the dashboard and the sandbox."""
+
+from __future__ import annotations
+
+import os
+import sys
+from contextlib import closing
+from pathlib import Path
+
+import click
+
+from hub_core.cli import output
+from hub_core.cli.opening import read_settings
+from hub_core.errors import SandboxUnavailable
+from hub_core.sandbox import console
+from hub_core.sandbox_host import SandboxHost
+from hub_core.web import launch
+
+
+@click.command
+def serve() -> None:
+    """Serve the dashboard where LINKHUB_ADDRESS and LINKHUB_PORT say, until Ctrl-C."""
+    # The settings are not read here: reading them takes LINKHUB_KEY out of the environment.
+    command = launch.command()
+    if not Path(command[-1]).exists():
+        raise click.ClickException("The dashboard's files are missing: install Link Hub again.")
+    sys.stdout.flush()
+    os.execv(command[0], command)  # noqa: S606 - our own interpreter and script
+
+
+@click.command
+def sandbox() -> None:
+    """Serve the sandbox, the stand-in Bitwarden, until end of input or Ctrl-C; type help for its faults."""
+    host = SandboxHost(read_settings())
+    with closing(host):
+        host.wake()
+        if host.state is None:
+            raise SandboxUnavailable(
+                f"The sandbox already runs at {host.origin}, in another process of this installation. "
+                "Stop that one to switch faults from here."
+            )
+        output.show(f"The sandbox answers at {host.origin}. Link its organizations with --region sandbox.")
+        click.echo(console.apply(host.state, "organizations"))
+        output.say("Type help to see what can be switched; Ctrl-D ends.")
+        for line in sys.stdin:
+            answer = console.apply(host.state, line)
+            if answer:
+                click.echo(answer)
+    output.say("The sandbox stopped.")
