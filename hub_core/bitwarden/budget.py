@@ -11,7 +11,7 @@ from hub_core.errors import RemoteError
 from hub_core.model import Reason
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Awaitable, Callable
 
     from hub_core.clock import Clock
     from hub_core.storage.store import Store
@@ -23,11 +23,19 @@ SPACING_S = 2.0
 class TokenBudget:
     """Waits for a place among the token requests of an identity origin, or says how long it would take."""
 
-    def __init__(self, store: Store, clock: Clock, *, limit: int) -> None:
-        """Count in `store`; allow `limit` requests a minute to each origin."""
+    def __init__(
+        self,
+        store: Store,
+        clock: Clock,
+        *,
+        limit: int,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    ) -> None:
+        """Count in `store`; allow `limit` requests a minute to each origin; wait by `sleep`."""
         self._store = store
         self._clock = clock
         self._limit = limit
+        self._sleep = sleep
 
     async def take(self, origin: str, *, patience_s: float, waiting: Callable[[int], None]) -> None:
         """Return once a token request to `origin` may be sent.
@@ -54,7 +62,7 @@ class TokenBudget:
                 )
             if seconds > SPACING_S:
                 waiting(math.ceil(seconds))
-            await asyncio.sleep(min(seconds, 5.0))
+            await self._sleep(min(seconds, 5.0))
 
     async def hold(self, origin: str, seconds: int) -> None:
         """Ask nothing of `origin` for `seconds`: it said so."""

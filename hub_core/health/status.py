@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import fields, replace
 from typing import TYPE_CHECKING, NamedTuple
 
-from hub_core.model import Facts, Lifecycle, Outcome, Reason, Standing, Status, Transition
+from hub_core.model import Capability, Facts, Lifecycle, Outcome, Reason, Standing, Status, Transition
 
 if TYPE_CHECKING:
     from datetime import datetime, timedelta
@@ -111,10 +111,13 @@ WAITING = frozenset(
 LIMITING = frozenset({Reason.READ_API_ABSENT})
 """The key is accepted, and this server offers no read API."""
 
-NOTED = frozenset(
-    {Reason.SECRET_LENGTH, Reason.HOSTS_RENAMED, Reason.SERVER_UNKNOWN, Reason.ORGANIZATION_NOT_REPORTED}
-)
+NOTED = frozenset({Reason.SECRET_LENGTH, Reason.HOSTS_RENAMED, Reason.SERVER_UNKNOWN, Reason.ORGANIZATION_NOT_REPORTED})
 """Worth saying, and no reason to act."""
+
+
+_LISTS_OF_EVERY_SERVER = frozenset(
+    f"/public/{name}" for name in ("members", "groups", "collections", "policies", "events")
+)
 
 
 def judge(check: Check) -> tuple[Status, Reason | None] | None:
@@ -123,15 +126,17 @@ def judge(check: Check) -> tuple[Status, Reason | None] | None:
     if failure and failure.reason:
         if failure.reason in WAITING:
             return None
-        if failure.reason in DEGRADING:
-            return Status.DEGRADED, failure.reason
+        # A reason that only degrades what works stops nothing; where it did stop the check, nothing was read.
         return (Status.FAILING if failure.reason in FAILING else Status.UNREACHABLE), failure.reason
+    if not check.key_proven:
+        return None  # nothing failed because nothing was asked
     reasons = [o.reason for o in check.observations if o.outcome is Outcome.WARN and o.reason]
     for status, members in ((Status.DEGRADED, DEGRADING), (Status.LIMITED, LIMITING)):
         found = next((reason for reason in reasons if reason in members), None)
         if found:
             return status, found
-    return Status.HEALTHY, None
+    absent = {path for path, answer in check.facts.capabilities.items() if answer is Capability.NOT_OFFERED}
+    return (Status.LIMITED if absent & _LISTS_OF_EVERY_SERVER else Status.HEALTHY), None
 
 
 def advance(standing: Standing, check: Check) -> tuple[Standing, Transition | None]:
@@ -168,11 +173,24 @@ def step(account: Account, check: Check) -> Step:
 def merge_facts(known: Facts, learned: Facts) -> Facts:
     """Return what is known after a check: what it did not get to see stays as it was."""
     news = {f.name: value for f in fields(Facts) if (value := getattr(learned, f.name)) not in (None, (), {})}
-    return replace(known, **news)
+    if learned.server_kind:
+        news |= {name: getattr(learned, name) for name in ("server_name", "server_version", "vault", "skew_seconds")}
+    merged = replace(known, **news)
+    judged = {path for path, answer in learned.capabilities.items() if answer is not Capability.FAULTY}
+    gone = {path for path in judged if learned.capabilities[path] is not Capability.READABLE}
+    return replace(
+        merged,
+        capabilities={**known.capabilities, **learned.capabilities},
+        # A list that can no longer be read has no number; one that broke keeps its last good one.
+        counts={name: n for name, n in known.counts.items() if f"/public/{name}" not in judged} | dict(learned.counts),
+        members=None if "/public/members" in gone else merged.members,
+        seats=learned.seats if "/public/organization/subscription" in judged else known.seats,
+    )
 
 
 def is_stale(checked_at: datetime | None, lifecycle: Lifecycle, *, now: datetime, interval: timedelta) -> bool:
-    """Tell whether the last check is too old to believe the status: older than twice the interval."""
+    """Tell whether the last check is too old to believe the status: further than twice the interval from now."""
     if lifecycle is Lifecycle.PAUSED:
         return False
-    return checked_at is None or now - checked_at > 2 * interval
+    # A check from the future was dated by a clock that has been set back since.
+    return checked_at is None or abs(now - checked_at) > 2 * interval
