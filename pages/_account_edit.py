@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 
     from hub_core.model import Account, ApiKey, Check
 
-hub = _ui.hub()
 state = st.session_state
 
 
@@ -39,12 +38,12 @@ def relink(account: Account) -> None:
         )
     _show_error()
     handed = state.pop("account_new_key", None)
-    draft = hub.take(handed) if handed else None
+    draft = _ui.hub().take(handed) if handed else None
     key: ApiKey | None = state.pop("relink_key", None) or (draft.key if isinstance(draft, Draft) else None)
     if key:
         _verify(
             f"Verifying the new key of “{_ui.plain(account.label)}”",
-            lambda live: hub.relink(account.id, key, actor=_ui.ACTOR, watch=live),
+            lambda live: _ui.hub().relink(account.id, key, actor=_ui.ACTOR, watch=live),
             account,
             "Relinked: the new key works",
         )
@@ -60,7 +59,7 @@ def edit(account: Account) -> None:
         note = st.text_area("Note", account.note, max_chars=drafts.NOTE_LIMIT, key=f"edit_note_{account.id}")
         if st.form_submit_button("Save", type="primary", key="edit_save"):
             try:
-                hub.describe(account.id, label=label, tags=tags, note=note, actor=_ui.ACTOR)
+                _ui.hub().describe(account.id, label=label, tags=tags, note=note, actor=_ui.ACTOR)
             except HubError as error:
                 st.error(_ui.plain(str(error)))
             else:
@@ -104,11 +103,11 @@ def _edit_server(account: Account) -> None:
             "Verify and save", type="primary", key="server_go", on_click=_take_server, args=(account.id,)
         )
     _show_error()
-    form = hub.take(state.pop("server_form_ticket", ""))
+    form = _ui.hub().take(state.pop("server_form_ticket", ""))
     if isinstance(form, Form):
         _verify(
             f"Verifying “{_ui.plain(account.label)}” at its new address",
-            lambda live: hub.edit_server(account.id, form, actor=_ui.ACTOR, watch=live),
+            lambda live: _ui.hub().edit_server(account.id, form, actor=_ui.ACTOR, watch=live),
             account,
             "Saved: the key works there",
         )
@@ -119,7 +118,7 @@ def _take_secret(account_id: str) -> None:
     typed = state.relink_secret
     state.relink_secret = ""
     try:
-        state.relink_key = hub.read_new_key(account_id, typed)
+        state.relink_key = _ui.hub().read_new_key(account_id, typed)
     except HubError as error:
         state.account_error = str(error)
 
@@ -129,7 +128,7 @@ def _take_server(account_id: str) -> None:
     state.server_secret = ""
     region = state[f"server_region_{account_id}"]
     own = region is RegionId.SELF_HOSTED
-    state.server_form_ticket = hub.hold(
+    state.server_form_ticket = _ui.hub().hold(
         Form(
             region=region,
             secret=secret,

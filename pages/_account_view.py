@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from hub_core.model import Account
     from hub_core.storage.store import StoredCheck
 
-hub = _ui.hub()
 state = st.session_state
 
 
@@ -47,12 +46,12 @@ def banner(account: Account) -> None:
         st.info(f"Checks are paused{why}", icon=":material/pause_circle:")
         return
     standing = account.standing
-    if hub.stale(standing.checked_at, account.lifecycle) and standing.checked_at:
+    if _ui.hub().stale(standing.checked_at, account.lifecycle) and standing.checked_at:
         st.warning(
             f"The last check was {_ui.when(standing.checked_at)}: too old to say anything about now. Check now.",
             icon=":material/history:",
         )
-    last = next(iter(hub.history(account.id, limit=1)), None)
+    last = next(iter(_ui.hub().history(account.id, limit=1)), None)
     _waiting_note(last)
     if not standing.reason or standing.status is Status.HEALTHY:
         return
@@ -102,7 +101,7 @@ def overview(account: Account) -> None:
 
 def history(account: Account) -> None:
     """Show the checks as a table, newest first."""
-    checks = hub.history(account.id)
+    checks = _ui.hub().history(account.id)
     if not checks:
         st.info("No check is recorded yet.")
         return
@@ -164,11 +163,11 @@ def _members(account: Account) -> str:
 
 def _certificate_left(account: Account) -> str:
     ends = account.facts.certificate_ends
-    return "not reported" if ends is None else f"{(ends - hub.clock.now()).days} days"
+    return "not reported" if ends is None else f"{(ends - _ui.hub().clock.now()).days} days"
 
 
 def _last_check(account: Account) -> None:
-    last = next(iter(hub.history(account.id, limit=1)), None)
+    last = next(iter(_ui.hub().history(account.id, limit=1)), None)
     if not last:
         st.markdown("None yet.")
         return

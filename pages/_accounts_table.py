@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import pandas as pd
 import streamlit as st
@@ -20,12 +20,14 @@ if TYPE_CHECKING:
     from hub_core.storage.store import AccountRow
     from hub_core.texts import StatusText
 
-hub = _ui.hub()
 state = st.session_state
 
 _ORDER = [texts.STATUSES[status].word for status in Status]
 _ORDER = [*_ORDER[:4], texts.STALE.word, *_ORDER[4:], texts.PAUSED.word]
 """Worst first. What is not known stands before what is well; what a person paused comes last."""
+
+_RANK = {word: rank for rank, word in enumerate(_ORDER)}
+_REGION_NAMES = {row.id.value: row.name for row in regions.REGIONS}
 
 _MARKS = {
     "Failing": "✕",
@@ -50,6 +52,18 @@ _CHECK, _OPEN, _RELINK, _PAUSE, _RESUME, _UNLINK = (
 )
 _ROW_HEIGHT = 40
 _TALLEST = 15
+
+
+class Line(NamedTuple):
+    """An account, and the word its standing is shown by."""
+
+    row: AccountRow
+    word: str
+
+
+def lines() -> list[Line]:
+    """Return every account with the word it is shown by, worked out once."""
+    return [Line(row, _ui.shown(row).word) for row in _ui.hub().accounts()]
 
 
 def paused(row: AccountRow) -> bool:
@@ -78,7 +92,7 @@ def empty_page() -> None:
         )
         if st.button("Link an organization", type="primary", key="door_link", icon=":material/add_link:"):
             st.switch_page("link.py")
-    if hub.sandbox.offered:
+    if _ui.hub().sandbox.offered:
         with right.container(border=True, height="stretch"):
             st.subheader("Try it without a key", anchor=False)
             st.markdown(
@@ -89,28 +103,28 @@ def empty_page() -> None:
                 st.switch_page("link.py", query_params={"region": RegionId.SANDBOX})
 
 
-def counts(rows: Sequence[AccountRow]) -> None:
+def counts(lines: Sequence[Line]) -> None:
     """Show how many accounts are in each status, only those that occur, worst first."""
-    found = Counter(_ui.shown(row).word for row in rows)
+    found = Counter(line.word for line in lines)
     with st.container(horizontal=True):
-        st.metric("Linked", len(rows), border=True)
+        st.metric("Linked", len(lines), border=True)
         for word in _ORDER:
             if found[word]:
                 st.metric(f"{_MARKS[word]} {word}", found[word], border=True)
 
 
-def filters(rows: Sequence[AccountRow]) -> list[AccountRow]:
-    """Show search and filters, kept in the address, and return the rows that pass, worst first."""
-    present = Counter(_ui.shown(row).word for row in rows)
-    tags = sorted({tag for row in rows for tag in row.tags}, key=str.casefold)
-    here = {row.region for row in rows}
+def filters(lines: Sequence[Line]) -> list[Line]:
+    """Show search and filters, kept in the address, and return what passes, worst first."""
+    present = {line.word for line in lines}
+    tags = sorted({tag for line in lines for tag in line.row.tags}, key=str.casefold)
+    here = {line.row.region for line in lines}
     with st.container(horizontal=True, vertical_alignment="bottom"):
         search = st.text_input(
             "Search", key="q", type="search", live="300ms", placeholder="Label, tag, host or organization id",
             bind="query-params", width=300,
         )  # fmt: skip
         words = st.pills(
-            "Status", [w for w in _ORDER if present[w]], selection_mode="multi", key="status", bind="query-params"
+            "Status", [w for w in _ORDER if w in present], selection_mode="multi", key="status", bind="query-params"
         )
         wanted_regions = (
             st.pills(
@@ -127,25 +141,26 @@ def filters(rows: Sequence[AccountRow]) -> list[AccountRow]:
         wanted_tags = st.multiselect("Tag", tags, key="tag", bind="query-params", width=220) if tags else []
     needle = (search or "").strip().casefold()
     kept = [
-        row
-        for row in rows
-        if (not words or _ui.shown(row).word in words)
-        and (not wanted_regions or row.region in wanted_regions)
-        and (not wanted_tags or set(wanted_tags) & set(row.tags))
-        and (not needle or needle in _haystack(row))
+        line
+        for line in lines
+        if (not words or line.word in words)
+        and (not wanted_regions or line.row.region in wanted_regions)
+        and (not wanted_tags or set(wanted_tags) & set(line.row.tags))
+        and (not needle or needle in _haystack(line.row))
     ]
-    return sorted(kept, key=_worst_first)
+    return sorted(kept, key=lambda line: (_RANK[line.word], line.row.label.casefold()))
 
 
-def table(rows: Sequence[AccountRow], *, total: int) -> None:
+def table(lines: Sequence[Line], *, total: int) -> None:
     """Show the accounts and their row actions."""
-    if not rows:
+    if not lines:
         st.info("No account passes these filters.", icon=":material/filter_alt_off:")
         return
+    rows = [line.row for line in lines]
     state.table_ids = [(row.id, row.label, row.lifecycle) for row in rows]
     words = list(_MARKS)
     st.dataframe(
-        _frame(rows),
+        _frame(lines),
         key="accounts_table",
         hide_index=True,
         row_height=_ROW_HEIGHT,
@@ -176,7 +191,7 @@ def table(rows: Sequence[AccountRow], *, total: int) -> None:
     left, right = st.columns([4, 1], vertical_alignment="center")
     left.caption(f"{len(rows)} of {total} accounts")
     right.download_button(
-        "Export CSV", to_csv(rows, now=hub.clock.now()), "accounts.csv", "text/csv", key="export_csv",
+        "Export CSV", lambda: to_csv(rows, now=_ui.hub().clock.now()), "accounts.csv", "text/csv", key="export_csv",
         icon=":material/download:", on_click="ignore", width="stretch",
     )  # fmt: skip
 
@@ -207,31 +222,31 @@ def _text(word: str) -> StatusText:
     return next(text for text in (*texts.STATUSES.values(), texts.STALE, texts.PAUSED) if text.word == word)
 
 
-def _worst_first(row: AccountRow) -> tuple[int, str]:
-    return _ORDER.index(_ui.shown(row).word), row.label.casefold()
-
-
 def _haystack(row: AccountRow) -> str:
     return " ".join((row.label, *row.tags, row.identity_origin, row.client_id)).casefold()
 
 
-def _frame(rows: Sequence[AccountRow]) -> pd.DataFrame:
-    now = hub.clock.now()
+def _frame(lines: Sequence[Line]) -> pd.DataFrame:
+    now = _ui.hub().clock.now()
+    rows = [line.row for line in lines]
+    marked = {word: [f"{mark} {word}"] for word, mark in _MARKS.items()}
+    menu = [_CHECK, _OPEN, _RELINK, _PAUSE, _UNLINK]
+    paused_menu = [_CHECK, _OPEN, _RELINK, _RESUME, _UNLINK]
     return pd.DataFrame(
         {
-            "Status": [[f"{_MARKS[w]} {w}"] for w in (_ui.shown(row).word for row in rows)],
+            "Status": [marked[line.word] for line in lines],
             "Account": [row.label for row in rows],
             "Cause": [texts.REASONS[row.reason].title if row.reason else "" for row in rows],
-            "Region": [regions.region(RegionId(row.region)).name for row in rows],
+            "Region": [_REGION_NAMES[row.region] for row in rows],
             "Server": [_server(row) for row in rows],
             "Last check": pd.Series([row.checked_at for row in rows], dtype="datetime64[ms, UTC]"),
             "Latency": pd.array([row.latency_ms for row in rows], dtype="Int64"),
             "Certificate": pd.array(
                 [(row.certificate_ends - now).days if row.certificate_ends else None for row in rows], dtype="Int64"
             ),
-            "Actions": [[_CHECK, _OPEN, _RELINK, _RESUME if paused(row) else _PAUSE, _UNLINK] for row in rows],
+            "Actions": [paused_menu if paused(row) else menu for row in rows],
             "Tags": [", ".join(row.tags) for row in rows],
-            "Checked at (UTC)": [row.checked_at.strftime("%Y-%m-%d %H:%M") if row.checked_at else "" for row in rows],
+            "Checked at (UTC)": [f"{row.checked_at:%Y-%m-%d %H:%M}" if row.checked_at else "" for row in rows],
         }
     )
 

@@ -14,7 +14,6 @@ from pages import _ui
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-hub = _ui.hub()
 state = st.session_state
 
 
@@ -22,13 +21,13 @@ def check_now(account_id: str, label: str) -> None:
     """Check one account, its stages shown while they run."""
     live = _ui.LiveStages(f"Checking “{_ui.plain(label)}”")
     try:
-        check = hub.check(account_id, watch=live)
+        check = _ui.hub().check(account_id, watch=live)
     except HubError as error:
         live.finish(_ui.plain(str(error)), good=False)
         return
     failure = check.failure
     if failure and failure.reason:
-        account = hub.account(account_id)
+        account = _ui.hub().account(account_id)
         told = _ui.explanation(
             failure.reason, failure.evidence, account.endpoints, worked_until=account.standing.key_proven_at
         )
@@ -42,7 +41,7 @@ def check_many(account_ids: Sequence[str]) -> None:
     with st.container(horizontal=True, vertical_alignment="center", key="check_all_running"):
         bar = st.progress(0.0, text="Starting…")
         st.button("Stop", key="check_all_stop", icon=":material/stop:")
-    with closing(hub.check_many(account_ids)) as steps:
+    with closing(_ui.hub().check_many(account_ids)) as steps:
         for step in steps:
             if step is None:
                 # A call into the page now and then, so that Stop is noticed while everything waits.
@@ -60,7 +59,7 @@ def check_many(account_ids: Sequence[str]) -> None:
 def pause_or_resume(account_id: str, label: str, lifecycle: Lifecycle) -> None:
     """Resume at once, or ask why before pausing."""
     if lifecycle is Lifecycle.PAUSED:
-        hub.resume(account_id, actor=_ui.ACTOR)
+        _ui.hub().resume(account_id, actor=_ui.ACTOR)
         st.toast(f"“{_ui.plain(label)}” is checked again.", icon=":material/play_circle:")
     else:
         state.asking = ("pause", account_id)
@@ -73,7 +72,7 @@ def show_dialog() -> None:
         return
     what, account_id = asking
     try:
-        label = hub.account(account_id).label
+        label = _ui.hub().account(account_id).label
     except HubError:
         _close()
         return
@@ -91,7 +90,7 @@ def _pause_dialog(account_id: str, label: str) -> None:
     )
     why = st.text_input("Why? Your colleagues will see this.", key="pause_why", max_chars=400)
     if st.button("Pause", type="primary", key="pause_go"):
-        hub.pause(account_id, why, actor=_ui.ACTOR)
+        _ui.hub().pause(account_id, why, actor=_ui.ACTOR)
         _close()
         st.rerun()
 
@@ -106,7 +105,7 @@ def _unlink_dialog(account_id: str, label: str) -> None:
     typed = st.text_input(f"Type the label to confirm: {_ui.plain(label)}", key="unlink_label")
     if st.button("Unlink", type="primary", key="unlink_go"):
         try:
-            gone = hub.unlink(account_id, typed, actor=_ui.ACTOR)
+            gone = _ui.hub().unlink(account_id, typed, actor=_ui.ACTOR)
         except InputError as error:
             st.error(_ui.plain(error.message))
             return

@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from hub_core.model import Check, Endpoints
     from hub_core.sandbox import SandboxOrganization
 
-hub = _ui.hub()
 state = st.session_state
 
 _SERVER_NAMES = {
@@ -36,7 +35,7 @@ _ANY_SECRET = "0" * 30
 
 def pick_region() -> RegionId:
     """Let the person say where the organization lives."""
-    offered = [row.id for row in regions.REGIONS if row.id is not RegionId.SANDBOX or hub.sandbox.offered]
+    offered = [row.id for row in regions.REGIONS if row.id is not RegionId.SANDBOX or _ui.hub().sandbox.offered]
     if "link_region_next" in state:
         state.link_region = state.pop("link_region_next")
     if "link_region" not in state:
@@ -62,7 +61,7 @@ def pick_server(region: RegionId) -> Endpoints | None:
         _type_address()
     try:
         place = drafts.read_server(
-            _typed(region), sandbox=_sandbox_endpoints(), plaintext_hosts=hub.settings.plaintext_hosts
+            _typed(region), sandbox=_sandbox_endpoints(), plaintext_hosts=_ui.hub().settings.plaintext_hosts
         )
     except InputError as error:
         if any(state.get(name) for name in ("link_server", "link_api", "link_identity")):
@@ -216,23 +215,23 @@ def _submit() -> None:
     """Read the form and take the secret out of the page's state."""
     form = _typed(state.link_region)
     state.link_secret = ""
-    kept = hub.take(state.pop("link_kept", ""))
+    kept = _ui.hub().take(state.pop("link_kept", ""))
     if not form.secret.strip() and isinstance(kept, Form):
         form = dataclasses.replace(form, secret=kept.secret)
     for name in ("link_failed", "link_twin"):
         state.pop(name, None)
     try:
-        draft = hub.read_form(form, sandbox_server=state.get("link_sandbox_server"))
+        draft = _ui.hub().read_form(form, sandbox_server=state.get("link_sandbox_server"))
     except InvalidForm as error:
         state.link_errors = {e.field: e for e in error.errors}
         if any(e.reason is Reason.FIELDS_SWAPPED for e in error.errors):
             state.link_client_id = ""  # it holds the secret, in clear
         elif form.secret.strip() and "secret" not in state.link_errors:
-            state.link_kept = hub.hold(form)
+            state.link_kept = _ui.hub().hold(form)
     except HubError as error:
         state.link_errors = {"form": InputError("form", Reason.INTERNAL, str(error))}
     else:
-        state.link_ticket = hub.hold(draft)
+        state.link_ticket = _ui.hub().hold(draft)
 
 
 def _problem(error: InputError | None) -> None:
@@ -264,7 +263,7 @@ def _fill_from_block() -> None:
     if found.client_id:
         state.link_client_id = found.client_id
     if found.secret:
-        state.link_kept = hub.hold(Form(region=state.link_region, secret=found.secret))
+        state.link_kept = _ui.hub().hold(Form(region=state.link_region, secret=found.secret))
     if found.server and state.link_region is RegionId.SELF_HOSTED:
         state.link_server = found.server
     state.link_block_notes = found.notes
@@ -292,7 +291,7 @@ def _pick_sandbox() -> None:
     with st.container(horizontal=True, vertical_alignment="bottom"):
         chosen = st.selectbox(
             "Sandbox organization",
-            hub.sandbox.organizations(),
+            _ui.hub().sandbox.organizations(),
             format_func=lambda o: f"{o.name} ({_SERVER_NAMES[o.server]})",
             key="link_sandbox_organization",
         )
@@ -318,7 +317,7 @@ def _use_sandbox(organization: SandboxOrganization) -> None:
 
 
 def _sandbox_endpoints() -> Endpoints:
-    return hub.sandbox.endpoints(state.get("link_sandbox_server") or ServerName.US)
+    return _ui.hub().sandbox.endpoints(state.get("link_sandbox_server") or ServerName.US)
 
 
 def _deep_link(where: Endpoints | None) -> str | None:
@@ -335,10 +334,10 @@ def _show_twin(account_id: str, label: str, ticket: str) -> None:
         if st.button("Open account", key="link_twin_open"):
             _ui.open_account(account_id)
         if st.button("Give it this key", key="link_twin_relink"):
-            draft = hub.take(ticket)
+            draft = _ui.hub().take(ticket)
             forget()
             if isinstance(draft, Draft):
-                state.account_new_key = hub.hold(draft)
+                state.account_new_key = _ui.hub().hold(draft)
             _ui.open_account(account_id, do="Relink")
 
 
@@ -349,7 +348,7 @@ def _show_failure(check: Check, endpoints: Endpoints, ticket: str) -> None:
     told = _ui.explanation(seen.reason, seen.evidence, endpoints, key_accepted=check.key_proven)
     with st.container(border=True, key="link_failure"):
         _ui.explain(told)
-        other = hub.other_cloud(endpoints) if seen.reason is Reason.KEY_NEVER_ACCEPTED else None
+        other = _ui.hub().other_cloud(endpoints) if seen.reason is Reason.KEY_NEVER_ACCEPTED else None
         with st.container(horizontal=True):
             if other:
                 name = other[0].name
@@ -364,7 +363,7 @@ def _try_again(ticket: str, check: Check) -> None:
 
     @st.fragment(run_every="1s" if check.retry_after else None)
     def countdown() -> None:
-        left = round(until - hub.clock.now().timestamp())
+        left = round(until - _ui.hub().clock.now().timestamp())
         if left > 0:
             st.button(f"Try again in {texts.duration(left)}", disabled=True, key="link_wait")
         elif st.button("Try again", key="link_again", icon=":material/refresh:"):
@@ -375,16 +374,16 @@ def _try_again(ticket: str, check: Check) -> None:
 
 def _retry(ticket: str, elsewhere: Endpoints | None) -> None:
     """Verify the held draft once more, elsewhere if asked to: only after this click is the key sent there."""
-    draft = hub.take(ticket)
+    draft = _ui.hub().take(ticket)
     state.pop("link_failed", None)
     if isinstance(draft, Draft):
         if elsewhere:
             draft = dataclasses.replace(draft, endpoints=elsewhere)
             # The picker is on the page already in this run; it follows in the next one.
             state.link_region_next = elsewhere.region
-            if (server := hub.sandbox.server_at(elsewhere)) is not None:
+            if (server := _ui.hub().sandbox.server_at(elsewhere)) is not None:
                 state.link_sandbox_next = server
-        state.link_ticket = hub.hold(draft)
+        state.link_ticket = _ui.hub().hold(draft)
     else:
         state.link_errors = {
             "secret": InputError("secret", Reason.SECRET_MISSING, "Too much time has passed: paste the secret again.")

@@ -6,13 +6,12 @@ import streamlit as st
 
 from pages import _accounts_table, _actions, _ui
 
-hub = _ui.hub()
 state = st.session_state
 
 _actions.show_dialog()
 
-rows = hub.accounts()
-if not rows:
+lines = _accounts_table.lines()
+if not lines:
     _accounts_table.empty_page()
     st.stop()
 
@@ -28,12 +27,12 @@ if label := state.pop("unlinked", None):
         icon=":material/link_off:",
     )
 
-_accounts_table.counts(rows)
-filtered = _accounts_table.filters(rows)
+_accounts_table.counts(lines)
+filtered = _accounts_table.filters(lines)
 
 if check_all:
-    _actions.check_many([row.id for row in filtered if not _accounts_table.paused(row)])
+    _actions.check_many([line.row.id for line in filtered if not _accounts_table.paused(line.row)])
 if pending := state.pop("row_action", None):
     _accounts_table.act(*pending)
 
-_accounts_table.table(filtered, total=len(rows))
+_accounts_table.table(filtered, total=len(lines))
