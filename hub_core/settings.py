@@ -159,7 +159,8 @@ class Settings:
         "LINKHUB_HOSTS",
         _hosts,
         (),
-        "Host names, separated by commas, by which browsers may call the dashboard besides localhost and 127.0.0.1.",
+        "Host names, separated by commas, by which browsers may call the dashboard besides localhost and 127.0.0.1. "
+        "Naming one means that others use it, so the rules of a shared dashboard hold from then on.",
     )
     key: Secret | None = _setting(
         "LINKHUB_KEY",
@@ -189,7 +190,7 @@ class Settings:
         _hosts_or_networks,
         (),
         "Hosts or networks in private ranges that may be contacted once the dashboard is shared, "
-        "such as `vault.corp.example,10.20.0.0/16`. Not needed while it listens on loopback.",
+        "such as `vault.corp.example,10.20.0.0/16`. Not needed while it is not shared.",
     )
     outbound_loopback: tuple[str, ...] = _setting(
         "LINKHUB_OUTBOUND_LOOPBACK",
@@ -246,9 +247,14 @@ class Settings:
         return self.data / "hub.db"
 
     @property
-    def shared(self) -> bool:
-        """Whether others than this machine can reach the dashboard."""
+    def listens_openly(self) -> bool:
+        """Whether the dashboard listens where other machines reach it."""
         return not ipaddress.ip_address(self.address).is_loopback
+
+    @property
+    def shared(self) -> bool:
+        """Whether others use the dashboard: it listens openly, or a proxy brings them in under a name of its own."""
+        return self.listens_openly or bool(self.hosts)
 
     @property
     def sandbox_offered(self) -> bool:
@@ -301,13 +307,13 @@ class Settings:
         ]
         if len(sources) > 1:
             problems.append(f"{', '.join(sources)}: set exactly one source of the master key, not {len(sources)}.")
-        if self.shared and not self.allow_open:
+        if self.listens_openly and not self.allow_open:
             problems.append(
                 f"LINKHUB_ADDRESS: {self.address} can be reached by others, and this dashboard has no sign-in yet. "
                 "Listen on 127.0.0.1 and put a proxy with sign-in in front, or set LINKHUB_ALLOW_OPEN=1 if everyone "
                 "who can reach it may use every linked key."
             )
-        if self.shared and self.allow_open and not self.hosts:
+        if self.listens_openly and self.allow_open and not self.hosts:
             problems.append(
                 "LINKHUB_HOSTS: name the hosts by which browsers call this dashboard; without it a hostile web page "
                 "could use it through a name of its own."
