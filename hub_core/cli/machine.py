@@ -72,7 +72,7 @@ def file_system(folder: Path, mounts: str) -> Finding:
         mounts: the text of `/proc/self/mounts`; empty where there is none.
     """
     best, kind = "", "not reported"
-    path = str(_existing(folder).resolve())
+    path = str(folder.resolve())
     for line in mounts.splitlines():
         point, found = _mount(line)
         inside = path == point or path.startswith(point.rstrip("/") + "/")
