@@ -338,9 +338,7 @@ class Hub:
 
     def _sealing(self, account_id: str, key: ApiKey, endpoints: Endpoints) -> Callable[[Ring], str]:
         """Return what seals a key, in the transaction that stores it, for where it was proved."""
-        return lambda ring: self.keychain.seal(
-            key.secret, ring, account_id=account_id, client_id=key.client_id, origin=endpoints.identity_origin
-        )
+        return lambda ring: self.keychain.seal(key, ring, account_id=account_id, endpoints=endpoints)
 
     def _replace(
         self,

@@ -6,16 +6,18 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from hub_core.errors import MasterKeyError, SealError
+from hub_core.storage.codec import bound_origins
 from hub_core.storage.keys import find_key
 from hub_core.storage.seal import Place, Sealer
 
 if TYPE_CHECKING:
     from hub_core.clock import Clock
-    from hub_core.model import Secret
+    from hub_core.model import ApiKey, Endpoints, Secret
     from hub_core.settings import Settings
+    from hub_core.storage.codec import Sealed
     from hub_core.storage.seal import KeyringRow, MasterKey
     from hub_core.storage.statements import Ring
-    from hub_core.storage.store import Sealed, Store
+    from hub_core.storage.store import Store
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,13 +66,14 @@ class Keychain:
         """Sentences about how the master key is kept."""
         return self._found.warnings
 
-    def seal(self, secret: Secret, ring: Ring, *, account_id: str, client_id: str, origin: str) -> str:
-        """Return the sealed secret, bound to its account, its organization and where it may be sent.
+    def seal(self, key: ApiKey, ring: Ring, *, account_id: str, endpoints: Endpoints) -> str:
+        """Return the sealed secret of a key, bound to its account, its organization and where it may be sent.
 
         Raises:
             MasterKeyError: the ring needs another master key by now.
         """
-        return self._sealer_of(ring).seal(secret, _place(account_id, client_id, origin))
+        origins = bound_origins(endpoints.identity, endpoints.api)
+        return self._sealer_of(ring).seal(key.secret, _place(account_id, key.client_id, origins))
 
     def open(self, stored: Sealed, ring: Ring) -> Secret:
         """Open a stored secret.
@@ -154,8 +157,8 @@ class Keychain:
 
 
 def _place_of(stored: Sealed) -> Place:
-    return _place(stored.account_id, stored.client_id, stored.identity_origin)
+    return _place(stored.account_id, stored.client_id, stored.origins)
 
 
-def _place(account_id: str, client_id: str, origin: str) -> Place:
-    return Place(table="account", row=account_id, column="sealed", client_id=client_id, origin=origin)
+def _place(account_id: str, client_id: str, origins: str) -> Place:
+    return Place(table="account", row=account_id, column="sealed", client_id=client_id, origin=origins)

@@ -11,8 +11,9 @@ from hub_core.clock import Clock
 from hub_core.errors import MasterKeyError, SealError
 from hub_core.health import status
 from hub_core.keychain import Keychain
-from hub_core.model import Account, Secret
+from hub_core.model import Account, ApiKey, Secret
 from hub_core.settings import Settings
+from hub_core.storage.codec import bound_origins
 from hub_core.storage.keys import replace_key_file
 from hub_core.storage.seal import MasterKey
 from hub_core.storage.store import Store
@@ -46,11 +47,7 @@ def add(store: Store, keys: Keychain, made: Account, secret: str = CANARY) -> No
     store.add_account(
         made,
         seal=lambda ring: keys.seal(
-            Secret(secret),
-            ring,
-            account_id=made.id,
-            client_id=made.client_id,
-            origin=made.endpoints.identity_origin,
+            ApiKey(made.client_id, Secret(secret)), ring, account_id=made.id, endpoints=made.endpoints
         ),
         check=check,
         step=status.step(made, check),
@@ -115,7 +112,7 @@ def test_rotating_with_one_secret_that_does_not_open_changes_nothing(store: Stor
     add(store, keys, account(1))
     add(store, keys, account(2))
     with store.database.write() as con:
-        con.execute("UPDATE account SET identity_origin = 'https://evil.example' WHERE id = ?", (account(2).id,))
+        con.execute("UPDATE account SET identity = 'https://evil.example' WHERE id = ?", (account(2).id,))
     ring = store.ring()
     with pytest.raises(SealError):
         keys.rotate(actor="test")
@@ -188,10 +185,12 @@ def test_rekeying_with_the_present_key_is_refused(store: Store, settings: Settin
 def test_a_secret_does_not_open_under_another_address_organization_or_row(store: Store, settings: Settings) -> None:
     """Whoever can write the database but lacks the key cannot move a secret to where it would be sent elsewhere."""
     keys = keychain(store, settings)
-    add(store, keys, account(1))
+    made = account(1)
+    add(store, keys, made)
     stored, ring = store.all_sealed()
     for change in (
-        {"identity_origin": OWN.identity_origin},
+        {"origins": bound_origins(OWN.identity, made.endpoints.api)},
+        {"origins": bound_origins(made.endpoints.identity, OWN.api)},
         {"client_id": account(2).client_id},
         {"account_id": account(2).id},
     ):

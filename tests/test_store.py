@@ -310,7 +310,7 @@ def test_a_new_key_replaces_the_old_with_its_check(store: Store) -> None:
     record(store, made, bad(Reason.KEY_NO_LONGER_ACCEPTED))
     replace_key(store, made, OWN)
     loaded = store.load(made.id)
-    assert (loaded.sealed.token, loaded.sealed.identity_origin) == ("resealed", "https://bw.example")
+    assert (loaded.sealed.token, loaded.sealed.origins) == ("resealed", "https://bw.example https://bw.example")
     assert (loaded.account.endpoints, loaded.account.ca_pem) == (OWN, "PEM")
     assert loaded.account.key_entered_at == NOW + timedelta(hours=1)
     assert loaded.account.standing.status is Status.HEALTHY

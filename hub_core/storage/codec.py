@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, overload
 
@@ -20,11 +21,23 @@ from hub_core.model import (
     Stage,
     Standing,
     Status,
+    origin_of,
 )
 
 if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Sequence
+
+
+@dataclass(frozen=True, slots=True)
+class Sealed:
+    """A stored secret and everything it is bound to."""
+
+    account_id: str
+    client_id: str
+    origins: str
+    """Of the addresses it and its access tokens are sent to, as `bound_origins` writes them."""
+    token: str | None
 
 
 _REASONS = {reason.value: reason for reason in Reason}
@@ -152,6 +165,16 @@ def account_of(row: sqlite3.Row) -> Account:
         ),
         facts=load_facts(row["facts"]),
     )
+
+
+def bound_origins(identity: str, api: str) -> str:
+    """Return what a secret is bound to: whoever changes either address in the database gets neither key nor token."""
+    return f"{origin_of(identity)} {origin_of(api)}"
+
+
+def sealed_of(row: sqlite3.Row) -> Sealed:
+    """Return the sealed secret in a row of the account table."""
+    return Sealed(row["id"], row["client_id"], bound_origins(row["identity"], row["api"]), row["sealed"])
 
 
 def standing_columns(standing: Standing) -> dict[str, Any]:

@@ -61,23 +61,13 @@ class StoredCheck:
     observations: tuple[Observation, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Sealed:
-    """A stored secret and everything it is bound to."""
-
-    account_id: str
-    client_id: str
-    identity_origin: str
-    token: str | None
-
-
 class Loaded(NamedTuple):
     """An account with its sealed secret and the keys to it, all as of one moment."""
 
     account: Account
     generation: int
     """How often its key or server changed; a check of an older generation is not recorded."""
-    sealed: Sealed
+    sealed: codec.Sealed
     ring: Ring
 
 
@@ -145,8 +135,7 @@ class Store:
         """Return everything a check of an account needs; raises NotFound."""
         with self.database.read() as con:
             row, ring = statements.account_row(con, account_id), statements.ring(con)
-        sealed = Sealed(row["id"], row["client_id"], row["identity_origin"], row["sealed"])
-        return Loaded(codec.account_of(row), row["generation"], sealed, ring)
+        return Loaded(codec.account_of(row), row["generation"], codec.sealed_of(row), ring)
 
     def overview(self) -> list[AccountRow]:
         """Return every account as the Accounts page shows it, in no particular order: one query."""
@@ -175,11 +164,11 @@ class Store:
                 ) in rows
             ]  # fmt: skip
 
-    def all_sealed(self) -> tuple[list[Sealed], Ring]:
+    def all_sealed(self) -> tuple[list[codec.Sealed], Ring]:
         """Return every stored secret as it is stored, and the data keys of the same moment."""
         with self.database.read() as con:
-            found = con.execute("SELECT id, client_id, identity_origin, sealed FROM account").fetchall()
-            return [Sealed(*row) for row in found], statements.ring(con)
+            found = con.execute("SELECT id, client_id, identity, api, sealed FROM account").fetchall()
+            return [codec.sealed_of(row) for row in found], statements.ring(con)
 
     def record(
         self, account_id: str, generation: int, *, check: Check, step: Callable[[Account], Step]
@@ -325,7 +314,7 @@ class Store:
             if not statements.ring(con):
                 statements.insert_key(con, make())
 
-    def reseal(self, new: KeyringRow, reseal: Callable[[Sealed, Ring], str], *, at: datetime, actor: str) -> int:
+    def reseal(self, new: KeyringRow, reseal: Callable[[codec.Sealed, Ring], str], *, at: datetime, actor: str) -> int:
         """Make `new` the one data key and reseal every secret, in one transaction; return how many.
 
         `reseal` gets a stored secret and the keys so far, and returns its new token.
@@ -335,10 +324,12 @@ class Store:
             con.execute("DELETE FROM keyring")
             statements.insert_key(con, new)
             found = con.execute(
-                "SELECT id, client_id, identity_origin, sealed FROM account WHERE sealed IS NOT NULL"
+                "SELECT id, client_id, identity, api, sealed FROM account WHERE sealed IS NOT NULL"
             ).fetchall()
             for row in found:
-                con.execute("UPDATE account SET sealed = ? WHERE id = ?", (reseal(Sealed(*row), ring), row["id"]))
+                con.execute(
+                    "UPDATE account SET sealed = ? WHERE id = ?", (reseal(codec.sealed_of(row), ring), row["id"])
+                )
             statements.audit(con, actor, "key rotate", at=at, target=new.dek_id, secrets=len(found))
         self.database.empty_wal()
         return len(found)
