@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from contextlib import closing
+from contextlib import closing, suppress
 from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from hub_core.errors import HubError, InputError
+from hub_core.errors import HubError, InputError, NotFound
 from hub_core.model import Lifecycle
 from pages import _ui
 
@@ -58,11 +58,15 @@ def check_many(account_ids: Sequence[str]) -> None:
 
 def pause_or_resume(account_id: str, label: str, lifecycle: Lifecycle) -> None:
     """Resume at once, or ask why before pausing."""
-    if lifecycle is Lifecycle.PAUSED:
-        _ui.hub().resume(account_id, actor=_ui.ACTOR)
-        st.toast(f"“{_ui.plain(label)}” is checked again.", icon=":material/play_circle:")
-    else:
+    if lifecycle is not Lifecycle.PAUSED:
         state.asking = ("pause", account_id)
+        return
+    try:
+        _ui.hub().resume(account_id, actor=_ui.ACTOR)
+    except NotFound as gone:
+        st.toast(_ui.plain(str(gone)), icon=":material/link_off:")
+    else:
+        st.toast(f"“{_ui.plain(label)}” is checked again.", icon=":material/play_circle:")
 
 
 def show_dialog() -> None:
@@ -90,7 +94,8 @@ def _pause_dialog(account_id: str, label: str) -> None:
     )
     why = st.text_input("Why? Your colleagues will see this.", key="pause_why", max_chars=400)
     if st.button("Pause", type="primary", key="pause_go"):
-        _ui.hub().pause(account_id, why, actor=_ui.ACTOR)
+        with suppress(NotFound):  # unlinked meanwhile: the page says so next
+            _ui.hub().pause(account_id, why, actor=_ui.ACTOR)
         _close()
         st.rerun()
 

@@ -214,7 +214,7 @@ def _typed(region: RegionId) -> Form:
 def _submit() -> None:
     """Read the form and take the secret out of the page's state."""
     form = _typed(state.link_region)
-    state.link_secret = ""
+    state.link_secret = state.link_block = ""
     kept = _ui.hub().take(state.pop("link_kept", ""))
     if not form.secret.strip() and isinstance(kept, Form):
         form = dataclasses.replace(form, secret=kept.secret)
@@ -224,7 +224,7 @@ def _submit() -> None:
         draft = _ui.hub().read_form(form, sandbox_server=state.get("link_sandbox_server"))
     except InvalidForm as error:
         state.link_errors = {e.field: e for e in error.errors}
-        if any(e.reason is Reason.FIELDS_SWAPPED for e in error.errors):
+        if parse_block(form.client_id).secret or any(e.reason is Reason.FIELDS_SWAPPED for e in error.errors):
             state.link_client_id = ""  # it holds the secret, in clear
         elif form.secret.strip() and "secret" not in state.link_errors:
             state.link_kept = _ui.hub().hold(form)

@@ -27,12 +27,14 @@ if label := state.pop("unlinked", None):
         icon=":material/link_off:",
     )
 
+if pending := state.pop("row_action", None):
+    _accounts_table.act(*pending)
+    lines = _accounts_table.lines()  # what the check just found is counted and listed
+
 _accounts_table.counts(lines)
 filtered = _accounts_table.filters(lines)
 
 if check_all:
     _actions.check_many([line.row.id for line in filtered if not _accounts_table.paused(line.row)])
-if pending := state.pop("row_action", None):
-    _accounts_table.act(*pending)
 
 _accounts_table.table(filtered, total=len(lines))
