@@ -266,3 +266,14 @@ def test_a_full_disk_is_a_problem(tmp_path: Path) -> None:
     with settings.database.open("wb") as stream:
         stream.truncate(free)  # a hole takes no room
     assert machine.disk(settings).level is Level.PROBLEM
+
+
+def test_damaged_contents_do_not_end_the_examination(cli: Terminal) -> None:
+    """What cannot be read is a finding about it; the rest is examined all the same."""
+    cli.link(MEADOW)
+    with cli.store() as store, store.database.write() as con:
+        con.execute("UPDATE account SET tags = '{'")
+    found = problems(cli)
+    assert set(found) == {"clock", "secrets"}
+    assert "cannot be read" in found["secrets"]
+    assert finding(cli, "database")["level"] == "ok"

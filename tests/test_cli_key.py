@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import pty
 import sqlite3
 import time
 from contextlib import closing, contextmanager
@@ -215,8 +216,14 @@ def test_rekey_of_a_key_we_do_not_keep_says_what_to_change(
 def test_the_recovery_sheet_is_for_terminals_only(cli: Terminal) -> None:
     """Into a pipe it is refused, and nothing of the key is printed."""
     ran = cli("key", "export", stdin="y\n")
-    assert ran.code == 2
-    assert ran.out == ""
+    assert (ran.code, ran.out) == (2, "")
+    ours, theirs = pty.openpty()
+    os.write(ours, b"y\n")
+    process = child("key", "export", stdin=theirs)
+    out, _ = process.communicate(timeout=DEADLINE)
+    os.close(ours)
+    os.close(theirs)
+    assert (process.returncode, out) == (2, "")
 
 
 def test_the_recovery_sheet_is_shown_after_asking(cli: Terminal) -> None:

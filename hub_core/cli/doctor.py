@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sqlite3
 from dataclasses import asdict
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
@@ -13,7 +12,7 @@ from hub_core.cli import output
 from hub_core.cli.accounts import json_option
 from hub_core.cli.examine import examine, settings_in_use, without_settings
 from hub_core.cli.finding import Level, problem
-from hub_core.errors import HubError, SettingsError
+from hub_core.errors import SettingsError
 from hub_core.settings import Settings
 
 if TYPE_CHECKING:
@@ -33,12 +32,7 @@ def doctor(*, as_json: bool) -> int:
         findings = [*without_settings(), *(problem("settings", text) for text in error.problems)]
     else:
         settings = settings_in_use(read)
-        findings = []
-        try:
-            findings.extend(examine(read))
-        except (HubError, OSError, sqlite3.Error) as error:
-            # The findings so far say more than a refusal would.
-            findings.append(problem("examination", f"It ended early: {type(error).__name__}: {error}"))
+        findings = list(examine(read))
     well = all(finding.level is not Level.PROBLEM for finding in findings)
     if as_json:
         output.show_json({"well": well, "findings": [asdict(f) for f in findings], "settings": settings})

@@ -23,12 +23,12 @@ LONGEST: Final = 100_000
 
 def at_terminal() -> bool:
     """Tell whether a person can be asked."""
-    return sys.stdin.isatty()
+    return sys.stdin is not None and sys.stdin.isatty()
 
 
 def read_stdin() -> str:
     """Return what is piped in, or typed until Ctrl-D."""
-    return sys.stdin.read(LONGEST)
+    return "" if sys.stdin is None else sys.stdin.read(LONGEST)
 
 
 def read_file(path: Path, option: str) -> str:

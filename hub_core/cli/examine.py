@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from hub_core.cli import machine
 from hub_core.cli.backup import key_file
+from hub_core.cli.fault import place_of
 from hub_core.cli.finding import note, ok, problem
 from hub_core.clock import Clock
 from hub_core.errors import MasterKeyError, StorageError
@@ -20,43 +21,62 @@ from hub_core.storage.keys import find_key
 from hub_core.storage.store import Store
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterable, Iterator
     from datetime import datetime
 
     from hub_core.cli.finding import Finding
     from hub_core.settings import Settings
-    from hub_core.storage.store import AccountRow
 
 _HIDDEN: Final = frozenset({"key", "key_command"})
 """A command line may hold a password of the program it runs."""
-_RESTORE: Final = "Stop the hub, put the file aside, and restore a backup; never delete the damaged one."
+_RESTORE: Final = (
+    "If it is damaged: stop the hub, put the file aside and restore a backup; never delete the damaged one."
+)
 _MOUNTS: Final = Path("/proc/self/mounts")
 
 
 def examine(settings: Settings) -> Iterator[Finding]:
     """Look at everything, one after the other; never raises for what it finds."""
     yield from without_settings()
-    mounts = _MOUNTS.read_text("utf-8", "replace") if _MOUNTS.exists() else ""
-    yield machine.disk(settings)
-    yield machine.file_system(settings.data, mounts)
-    yield from machine.modes(settings)
-    if not settings.database.exists():
+    yield from _guarded("disk", lambda: [machine.disk(settings)])
+    yield from _guarded("file system", lambda: [machine.file_system(settings.data, _mounts())])
+    yield from _guarded("file modes", lambda: machine.modes(settings))
+    if _missing(settings.database):
         yield note("database", f"There is none at {settings.database} yet; the first start makes it.")
-        yield machine.clock(Clock().now(), None)
-        yield from _key(settings, frozenset())
+        yield from _guarded("master key", lambda: _key(settings))
         return
     try:
         store = Store.open(settings.database)
     except (StorageError, sqlite3.Error) as error:
         yield problem("database", str(error), _RESTORE)
-        yield machine.clock(Clock().now(), None)
         # Which key is needed is written in the database; without it the key can only be read.
-        yield from _key(settings, frozenset())
+        yield from _guarded("master key", lambda: _key(settings))
         return
     with closing(store):
-        yield from _database(store)
-        yield from _clocks(store)
-        yield from _keys_and_secrets(store, settings)
+        yield from _guarded("database", lambda: _database(store))
+        yield from _guarded("clock", lambda: _clocks(store))
+        yield from _guarded("secrets", lambda: _keys_and_secrets(store, settings))
+
+
+def _guarded(about: str, look: Callable[[], Iterable[Finding]]) -> Iterator[Finding]:
+    """Turn whatever ends one look into a finding, so that the others still happen."""
+    try:
+        yield from look()
+    except (StorageError, sqlite3.Error) as error:
+        yield problem(about, str(error), _RESTORE)
+    except Exception as error:  # noqa: BLE001 - damaged contents break wherever they are read
+        yield problem(about, f"It cannot be read ({place_of(error)}).", _RESTORE)
+
+
+def _missing(path: Path) -> bool:
+    try:
+        return not path.exists()
+    except OSError:
+        return False  # it cannot be looked at; opening it says why
+
+
+def _mounts() -> str:
+    return _MOUNTS.read_text("utf-8", "replace") if _MOUNTS.exists() else ""
 
 
 def without_settings() -> Iterator[Finding]:
@@ -83,12 +103,7 @@ def settings_in_use(settings: Settings) -> dict[str, str]:
 
 
 def _database(store: Store) -> Iterator[Finding]:
-    try:
-        found = store.database.problems()
-        version = store.database.version
-    except (StorageError, sqlite3.Error) as error:
-        yield problem("database", str(error), _RESTORE)
-        return
+    found, version = store.database.problems(), store.database.version
     if found:
         yield problem("database", "The full integrity check found: " + "; ".join(found[:3]), _RESTORE)
     else:
@@ -96,7 +111,7 @@ def _database(store: Store) -> Iterator[Finding]:
 
 
 def _clocks(store: Store) -> Iterator[Finding]:
-    rows = _readable(store)
+    rows = store.overview()
     newest: datetime | None = max((row.checked_at for row in rows if row.checked_at), default=None)
     yield machine.clock(Clock().now(), newest)
     wrong = [row.label for row in rows if row.reason is Reason.CLOCK_WRONG_HERE]
@@ -107,41 +122,37 @@ def _clocks(store: Store) -> Iterator[Finding]:
 
 
 def _keys_and_secrets(store: Store, settings: Settings) -> Iterator[Finding]:
+    rows = {row.id: row.label for row in store.overview()}
+    if not store.ring():
+        yield from _key(settings)
+        yield from _unlocked(rows, set(rows))
+        return
     try:
-        needed = frozenset(row.kek_id for row in store.ring())
-        if not needed:
-            yield from _key(settings, needed)
-            yield from _unlocked(len(_readable(store)), [row.label for row in _readable(store)])
-            return
         keychain = Keychain(store, settings, Clock())
-        status, locked = keychain.status(), set(keychain.locked())
     except MasterKeyError as error:
         yield problem("master key", str(error), "If it is gone for good: `linkhub key reset --i-lost-it`.")
         return
-    except (StorageError, sqlite3.Error) as error:
-        yield problem("secrets", str(error), _RESTORE)
-        return
+    status = keychain.status()
     yield from _kept(status.master_id, status.source, status.place, status.warnings, settings)
-    rows = _readable(store)
-    yield from _unlocked(len(rows), [row.label for row in rows if row.id in locked])
+    yield from _unlocked(rows, set(keychain.locked()))
 
 
-def _unlocked(count: int, locked: list[str]) -> Iterator[Finding]:
+def _unlocked(labels: dict[str, str], locked: set[str]) -> Iterator[Finding]:
     if locked:
-        names = ", ".join(locked[:5]) + (" …" if len(locked) > 5 else "")  # noqa: PLR2004 - enough to begin with
-        yield problem("secrets", f"{len(locked)} of {count} cannot be opened: {names}", "Relink these accounts.")
+        names = ", ".join(label for account_id, label in labels.items() if account_id in locked)
+        yield problem("secrets", f"{len(locked)} of {len(labels)} cannot be opened: {names}", "Relink these accounts.")
     else:
-        yield ok("secrets", f"all {count} open")
+        yield ok("secrets", f"all {len(labels)} open")
 
 
-def _key(settings: Settings, needed: frozenset[str]) -> Iterator[Finding]:
+def _key(settings: Settings) -> Iterator[Finding]:
     """Look at the key alone, without making one."""
     file = key_file(settings)
     if file and settings.key_file is None and not file.exists():
         yield note("master key", f"There is none at {file} yet; the first start makes it.")
         return
     try:
-        found = find_key(settings, needed=needed)
+        found = find_key(settings, needed=frozenset())
     except MasterKeyError as error:
         yield problem("master key", str(error))
         return
@@ -154,10 +165,3 @@ def _kept(key_id: str, source: str, place: str, warnings: tuple[str, ...], setti
     beside = place.startswith("/") and Path(place).resolve().is_relative_to(settings.data.resolve())
     for warning in warnings:
         yield problem("master key", warning) if beside else note("master key", warning)
-
-
-def _readable(store: Store) -> list[AccountRow]:
-    try:
-        return store.overview()
-    except (StorageError, sqlite3.Error):
-        return []

@@ -5,13 +5,12 @@ from __future__ import annotations
 import logging
 import os
 import pwd
-import traceback
 from contextlib import closing, contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
+from hub_core.cli.fault import place_of
 from hub_core.errors import HubError, MasterKeyError, SettingsError, StorageError
 from hub_core.hub import Hub
 from hub_core.settings import Settings
@@ -38,7 +37,7 @@ def open_hub() -> Iterator[Hub]:
         Refused: settings, database or master key do not let it start.
     """
     settings = read_settings()
-    with _log(settings.log_level):
+    with log_to_stderr(settings.log_level):
         try:
             hub = Hub.open(settings)
         except (StorageError, MasterKeyError) as error:
@@ -60,7 +59,7 @@ def open_store(settings: Settings) -> Iterator[Store]:
         store = Store.open(settings.database)
     except StorageError as error:
         raise Refused(error) from None
-    with closing(store):
+    with log_to_stderr(settings.log_level), closing(store):
         yield store
 
 
@@ -81,17 +80,15 @@ def actor() -> str:
 
 
 class _OneLine(logging.Formatter):
-    """Shows an error by its type and place: its text may hold what somebody typed, its frames are for developers."""
+    """Shows an error that was logged by its type and place."""
 
     def formatException(self, ei: logging._SysExcInfoType) -> str:  # noqa: N802 - logging's name
-        error = ei[1]
-        frames = traceback.extract_tb(error.__traceback__) if error else []
-        where = f" at {Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else ""
-        return f"  {type(error).__name__}{where}"
+        return f"  {place_of(ei[1])}" if ei[1] else ""
 
 
 @contextmanager
-def _log(level: str) -> Iterator[None]:
+def log_to_stderr(level: str) -> Iterator[None]:
+    """Show what is logged from `level` on, a line each, while a command runs."""
     handler = logging.StreamHandler()
     handler.setFormatter(_OneLine("%(levelname)s %(name)s: %(message)s"))
     root, ours = logging.getLogger(), logging.getLogger("hub_core")

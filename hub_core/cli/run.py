@@ -5,13 +5,12 @@ from __future__ import annotations
 import io
 import re
 import sys
-import traceback
-from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import click
 
 from hub_core.cli.commands import linkhub
+from hub_core.cli.fault import place_of
 from hub_core.cli.output import say
 from hub_core.errors import (
     AlreadyLinked,
@@ -73,7 +72,7 @@ def _explain(error: Exception) -> int:
     if isinstance(error, HubError):
         say(str(error))
         return USAGE if isinstance(error, InputError | NotFound | AlreadyLinked | WrongOrganization) else NOT_WELL
-    say(f"Something went wrong inside Link Hub ({_where(error)}). Please report this line.")
+    say(f"Something went wrong inside Link Hub ({place_of(error)}). Please report this line.")
     return NOT_WELL
 
 
@@ -89,12 +88,6 @@ def _secret_like(argument: str) -> bool:
         return True
     value = argument.partition("=")[2] if argument.startswith("--") else argument
     return bool(_SECRET_SHAPE.fullmatch(value)) and all(kind.search(value) for kind in _CLASSES)
-
-
-def _where(error: BaseException) -> str:
-    """Return the type of an error and where it happened; its text may hold what somebody typed."""
-    frame = traceback.extract_tb(error.__traceback__)[-1]
-    return f"{type(error).__name__} at {Path(frame.filename).name}:{frame.lineno}"
 
 
 def _never_fail_over_encodings() -> None:

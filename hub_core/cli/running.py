@@ -10,7 +10,7 @@ from pathlib import Path
 import click
 
 from hub_core.cli import output
-from hub_core.cli.opening import read_settings
+from hub_core.cli.opening import log_to_stderr, read_settings
 from hub_core.errors import SandboxUnavailable
 from hub_core.sandbox import console
 from hub_core.sandbox_host import SandboxHost
@@ -31,8 +31,9 @@ def serve() -> None:
 @click.command
 def sandbox() -> None:
     """Serve the sandbox, the stand-in Bitwarden, until end of input or Ctrl-C; type help for its faults."""
-    host = SandboxHost(read_settings())
-    with closing(host):
+    settings = read_settings()
+    host = SandboxHost(settings)
+    with log_to_stderr(settings.log_level), closing(host):
         host.wake()
         if host.state is None:
             raise SandboxUnavailable(
