@@ -15,7 +15,6 @@ import pytest
 
 from hub_core import __version__
 from hub_core.cli.commands import linkhub
-from hub_core.cli.run import run
 from hub_core.sandbox import ServerName, endpoints_of
 from tests.serving import ask, environment, start_server
 from tests.terminal import DEADLINE, Terminal, child, organization
@@ -103,21 +102,16 @@ def test_wrong_configuration_ends_with_78(cli: Terminal, name: str, value: str, 
     assert "Traceback" not in ran.err
 
 
-def test_a_fault_of_ours_is_one_line_without_what_was_typed(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """An exception nobody expected ends with 1, its type and its place."""
-
-    @click.command("broken")
-    def broken() -> None:
-        raise ZeroDivisionError("canary")
-
-    monkeypatch.setitem(linkhub.commands, "broken", broken)
-    assert run(["broken"]) == 1
-    said = capsys.readouterr()
-    assert "ZeroDivisionError at test_cli_running.py:" in said.err
-    assert "canary" not in said.err
-    assert len(said.err.splitlines()) == 1
+def test_what_nobody_expected_is_one_line_without_contents(cli: Terminal) -> None:
+    """A row that cannot be read ends with 1, and with the type and place of the fault, never with its text."""
+    cli.link(MEADOW)
+    with cli.store() as store, store.database.write() as con:
+        con.execute("UPDATE account SET tags = '{canary'")
+    ran = cli("list")
+    assert (ran.code, ran.out) == (1, "")
+    assert "JSONDecodeError at decoder.py:" in ran.err
+    assert "canary" not in ran.err
+    assert len(ran.err.splitlines()) == 1
 
 
 def test_ctrl_c_ends_quietly_with_130(cli: Terminal) -> None:
