@@ -1,0 +1,333 @@
+"""The Account and About pages without a browser: banner, facts, history, relink, edit, pause, unlink."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+import pytest
+
+from hub_core import __version__, texts
+from hub_core.model import Lifecycle, Status
+from hub_core.sandbox import Fault
+from tests.paging import Visitor, change_row, check, hub, link, organization, own_hub, rotate, sandbox
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from hub_core.model import Account
+
+SECRET = "CanaryCanaryCanaryCanary012345"
+
+
+@pytest.fixture(autouse=True)
+def _hub(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
+    with own_hub(monkeypatch, tmp_path):
+        yield
+
+
+@pytest.fixture
+def account() -> Account:
+    """A healthy account."""
+    return link("Meadow", tags="prod", note="Ask *Ada*.\nTwice.")
+
+
+def page(account: Account, **query: str) -> Visitor:
+    """Open an account's page."""
+    return Visitor("account.py", account=account.id, **query)
+
+
+def badge(visitor: Visitor) -> str:
+    """Return the status beside the title."""
+    return next(str(m.value) for m in visitor.at.markdown if "-badge[" in m.value)
+
+
+def broken(account: Account, fault: Fault, *, at: str = "") -> Visitor:
+    """Open an account's page after a check that met a fault, perhaps at one path only."""
+    sandbox().faults.set("us", fault, at=at)
+    check(account)
+    return page(account)
+
+
+def test_healthy_account(account: Account) -> None:
+    """A healthy account shows no banner, but its clocks, the stages, what its key reads, and facts."""
+    visitor = page(account)
+    assert "Healthy" in badge(visitor)
+    assert "green" in badge(visitor)
+    assert not visitor.at.error
+    assert not visitor.at.warning
+    assert "mend" not in visitor.buttons
+    assert {"Link proven", "Key proven", "Latency", "Members", "Certificate"} == {m.label for m in visitor.at.metric}
+    for stage in texts.STAGES.values():
+        assert stage.done in visitor.text
+    facts = visitor.facts()
+    assert "Readable (12)" in facts["Groups"]
+    assert facts["Organization"] == account.organization_id
+    assert facts["API"] == account.endpoints.api
+    assert facts["TLS"] == "TLS 1.3"
+    assert [t.value for t in visitor.at.text] == ["Ask *Ada*.\nTwice."]
+
+
+def test_limited_account_does_not_claim_zeros() -> None:
+    """Where nothing can be read, the page says not reported, in blue, and asks nobody to act."""
+    visitor = page(link("Cedar"))
+    assert "Limited" in badge(visitor)
+    assert "This server offers nothing to read" in visitor.texts("info")[0]
+    assert {m.label: m.value for m in visitor.at.metric}["Members"] == "not reported"
+    assert "mend" not in visitor.buttons
+
+
+def test_refused_key(account: Account) -> None:
+    """A rotated key: since when it worked, causes, steps, and the button that leads to relinking."""
+    rotate("Meadow")
+    check(account)
+    visitor = page(account)
+    assert "Failing" in badge(visitor)
+    (error,) = visitor.texts("error")
+    assert "Worked until 20" in error
+    assert "Likely causes, most likely first" in visitor.text
+    assert "Since 20" in visitor.text
+    assert "The key is accepted" not in visitor.text
+    assert "relink_go" in visitor.press("mend").buttons
+
+
+@pytest.mark.parametrize(
+    ("fault", "at", "status", "title", "button"),
+    [
+        (Fault.BAD_GATEWAY, "", "Unreachable", "The proxy answers, the server behind it does not", None),
+        (Fault.HTML, "", "Unreachable", "A web page answered instead of the server", None),
+        (Fault.API_500, "", "Unreachable", "The key is accepted, reading had a fault", None),
+        (Fault.API_500, "/public/groups", "Degraded", "The key is accepted, reading had a fault", None),
+        (Fault.FORBIDDEN, "/public/groups", "Degraded", "Some lists could not be read", None),
+        (Fault.CLOCK_AHEAD, "", "Degraded", "The server's clock and the hub's clock differ", None),
+        (Fault.OTHER_HOSTS, "", "Failing", "API and identity belong to different servers", "Edit server"),
+        (Fault.FORBIDDEN, "", "Failing", "This key may not read the organization", "Relink"),
+        (Fault.EMPTY_MEMBERS, "", "Failing", "The server reports an organization without members", "Owner"),
+    ],
+)
+def test_banner(account: Account, *, fault: Fault, at: str, status: str, title: str, button: str | None) -> None:
+    """The banner names what is wrong and offers the one button that mends it; a check after the repair clears it."""
+    visitor = broken(account, fault, at=at)
+    assert status in badge(visitor)
+    told = visitor.texts("error") + visitor.texts("warning")
+    assert title in told[0]
+    mending = [b.label for b in visitor.at.button if b.key == "mend"]
+    if button == "Owner":
+        assert len(visitor.at.link_button) == 2
+    else:
+        assert mending == ([button] if button else [])
+    sandbox().faults.clear()
+    visitor.press("check_now")
+    assert "Healthy" in badge(visitor.run())
+    assert not visitor.at.error
+    assert not visitor.at.warning
+
+
+def test_told_to_wait_is_no_status(account: Account) -> None:
+    """A rate limit leaves the status as it was and says that the last check was told to wait."""
+    visitor = broken(account, Fault.RATE_LIMITED)
+    assert "Healthy" in badge(visitor)
+    assert "The server asks to wait" in visitor.texts("info")[0]
+    assert not visitor.at.error
+
+
+def test_check_now(account: Account) -> None:
+    """Checking shows the stages, and the page beneath is of the new check."""
+    rotate("Meadow")
+    visitor = page(account).press("check_now")
+    assert visitor.at.status[0].state == "error"
+    assert "no longer accepts this key" in visitor.texts("error")[0]
+    assert len(hub().history(account.id)) == 2
+
+
+def test_history(account: Account) -> None:
+    """The history lists the checks, newest first, with status and cause."""
+    rotate("Meadow")
+    check(account)
+    frame = page(account, do="History").at.dataframe[0].value
+    assert list(frame["Status"]) == ["Failing", "Healthy"]
+    assert list(frame["Asked by"]) == ["Check now", "Linked"]
+    assert frame["Cause"][0] == "Bitwarden no longer accepts this key"
+
+
+def test_stale_is_grey(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A check too old to believe is never shown green, and the page says so until somebody checks."""
+    monkeypatch.setenv("LINKHUB_INTERVAL_MINUTES", "1")
+    account = link("Meadow")
+    change_row(account.id, checked_at=hub().clock.now() - timedelta(minutes=5))
+    visitor = page(account)
+    assert ":gray-badge" in badge(visitor)
+    assert "No recent check" in badge(visitor)
+    assert "too old to say anything about now" in visitor.texts("warning")[0]
+    assert "Healthy" in badge(visitor.press("check_now").run())
+
+
+@pytest.mark.parametrize("account_id", ["", "nonsense", "' OR 1=1 --", "00000000-0000-0000-0000-000000000000"])
+def test_unknown_account(account_id: str) -> None:
+    """An address of no account says so and leads back to the list."""
+    link("Meadow")
+    visitor = Visitor("account.py", account=account_id)
+    assert visitor.at.title[0].value == "No such account"
+    assert visitor.at.get("page_link")
+
+
+def test_unknown_view(account: Account) -> None:
+    """A made-up view in the address shows the overview."""
+    assert "Last check" in page(account, do="Nonsense").text
+
+
+# ---- relink
+
+
+def test_relink(account: Account) -> None:
+    """Relinking asks for the secret alone, verifies it and makes the account healthy; the secret stays nowhere."""
+    secret = rotate("Meadow")
+    check(account)
+    visitor = page(account, do="Relink")
+    assert {field.key for field in visitor.at.text_input} == {"relink_secret"}
+    visitor.fill(relink_secret=f' "{secret}" ').press("relink_go")
+    assert visitor.at.status[0].label == "Relinked: the new key works"
+    assert not visitor.where(secret)
+    assert "Healthy" in badge(visitor.run())
+    assert hub().account(account.id).key_entered_at > account.key_entered_at
+
+
+def test_relink_refused_keeps_the_old_key(account: Account) -> None:
+    """A refused secret changes nothing: the old key still works; the right one then does too."""
+    visitor = page(account, do="Relink").fill(relink_secret=SECRET).press("relink_go")
+    assert visitor.at.status[0].label == "Nothing was changed"
+    assert "refused this key" in visitor.texts("error")[0]
+    assert not visitor.where(SECRET)
+    assert not hub().check(account.id).failure
+    visitor.fill(relink_secret=organization("Meadow").secret).press("relink_go")
+    assert not visitor.at.error
+
+
+@pytest.mark.parametrize("typed", ["", "two words", "organization.6a2f1c84-3b5d-4e7a-9c10-b1f5a0d2e801"])
+def test_relink_input_errors(account: Account, typed: str) -> None:
+    """What cannot be a secret is told, and nothing is sent."""
+    checks = len(hub().history(account.id))
+    visitor = page(account, do="Relink").fill(relink_secret=typed).press("relink_go")
+    assert visitor.texts("error")
+    assert len(hub().history(account.id)) == checks
+
+
+def test_relink_told_to_wait(account: Account) -> None:
+    """A rate limit while relinking says to wait and keeps the old key."""
+    sandbox().faults.set("us", Fault.RATE_LIMITED)
+    secret = organization("Meadow").secret
+    visitor = page(account, do="Relink").fill(relink_secret=secret).press("relink_go")
+    assert "The server asks to wait" in visitor.texts("error")[0]
+    assert hub().account(account.id).key_entered_at == account.key_entered_at
+
+
+# ---- edit
+
+
+def test_edit_words(account: Account) -> None:
+    """Label, tags and note are saved at once; an empty label is told and saves nothing."""
+    visitor = page(account, do="Edit")
+    label, tags, note = (f"edit_{name}_{account.id}" for name in ("label", "tags", "note"))
+    visitor.fill(**{label: " ", tags: "a, b, a"}).press("edit_save")
+    assert "Give the organization a label" in visitor.texts("error")[0]
+    assert hub().account(account.id).tags == ("prod",)
+    visitor.fill(**{label: "New  name", note: "x"}).press("edit_save")
+    changed = hub().account(account.id)
+    assert (changed.label, changed.tags, changed.note) == ("New name", ("a", "b"), "x")
+    assert visitor.at.title[0].value == "New name"
+
+
+def test_sandbox_keeps_its_addresses(account: Account) -> None:
+    """An account of the sandbox has no address to edit, and the page says so."""
+    visitor = page(account, do="Edit")
+    assert "The sandbox keeps its addresses." in visitor.text
+    assert "server_go" not in visitor.buttons
+
+
+def own_server(account: Account) -> None:
+    """Make the account one of a self-hosted server: the same addresses, typed by a person."""
+    change_row(account.id, region="self_hosted")
+
+
+def test_edit_server_wants_the_secret_again() -> None:
+    """Another address without the secret is refused with the reason, and nothing is sent."""
+    account = link("Orchard")
+    own_server(account)
+    visitor = page(account, do="Edit")
+    assert visitor.value("server_api") == account.endpoints.api
+    visitor.fill(server_identity="https://127.0.0.1:1/identity").press("server_go")
+    assert "never sent to another address" in visitor.texts("error")[0]
+    assert hub().account(account.id).endpoints.identity == account.endpoints.identity
+
+
+def test_edit_server_bad_address() -> None:
+    """A wrong address is told in its sentence; what was typed stays."""
+    account = link("Orchard")
+    own_server(account)
+    visitor = page(account, do="Edit").fill(server_api="ftp://x", server_secret=SECRET).press("server_go")
+    assert "Only https:// addresses" in visitor.texts("error")[0]
+    assert not visitor.where(SECRET)
+    assert visitor.value("server_api") == "ftp://x"
+
+
+def test_edit_region_without_the_secret() -> None:
+    """Moving an account to a cloud asks for the secret too."""
+    account = link("Orchard")
+    own_server(account)
+    visitor = page(account, do="Edit").type(**{f"server_region_{account.id}": "eu"})
+    assert "server_api" not in {field.key for field in visitor.at.text_input}
+    visitor.press("server_go")
+    assert "Paste the client secret again" in visitor.texts("error")[0]
+
+
+# ---- pause, unlink
+
+
+def test_pause_and_resume(account: Account) -> None:
+    """A paused account says why, in grey, and is checked again after one click."""
+    visitor = page(account)
+    visitor.at.menu_button("more").click("Pause")
+    visitor.run().fill(pause_why="renewal <b>in May</b>").press("pause_go")
+    assert "Paused" in badge(visitor)
+    assert "Checks are paused: renewal <b>in May</b>" in visitor.texts("info")[0]
+    visitor.at.menu_button("more").click("Resume")
+    visitor.run()
+    assert hub().account(account.id).lifecycle is Lifecycle.ACTIVE
+    assert "Healthy" in badge(visitor)
+
+
+def test_unlink(account: Account) -> None:
+    """Unlinking wants the label; then the account is gone and its page says so."""
+    visitor = page(account)
+    visitor.at.menu_button("more").click("Unlink")
+    visitor.run().press("unlink_go")
+    assert "Type the label exactly" in visitor.texts("error")[0]
+    visitor.fill(unlink_label=account.label).press("unlink_go")
+    assert not hub().accounts()
+    assert "was unlinked" in visitor.texts("success")[0]
+    assert page(account).at.title[0].value == "No such account"
+
+
+def test_locked_secret(account: Account) -> None:
+    """A stored secret that no longer opens is told, and relinking mends it."""
+    with hub().store.database.write() as con:
+        sealed = con.execute("SELECT sealed FROM account").fetchone()[0]
+        con.execute("UPDATE account SET sealed = ?", (sealed[:-4] + ("AAAA" if sealed[-4:] != "AAAA" else "BBBB"),))
+    check(account)
+    visitor = page(account)
+    assert "Failing" in badge(visitor)
+    visitor.press("mend").fill(relink_secret=organization("Meadow").secret).press("relink_go")
+    assert hub().account(account.id).standing.status is Status.HEALTHY
+
+
+# ---- about
+
+
+def test_about() -> None:
+    """About tells the version, what is not seen, and where the master key is kept, but not the key."""
+    visitor = Visitor("about.py")
+    assert __version__ in visitor.text
+    assert "not affiliated with" in visitor.text
+    assert visitor.facts()["Database"] == str(hub().settings.database)
+    assert visitor.facts()["Sealed secrets"] == "0"
