@@ -218,6 +218,24 @@ def test_the_failing_side_is_named(store: Store) -> None:
     assert check.failure.evidence["host"] == "login.example.test"
 
 
+@pytest.mark.parametrize(("named", "reason"), [(True, R.SERVER_CANNOT_VALIDATE), (False, R.TOKEN_OF_OTHER_SERVER)])
+def test_a_refused_issuer_is_the_servers_fault_only_where_both_are_of_one_installation(
+    store: Store, named: object, reason: Reason
+) -> None:
+    """With API and identity on two hosts, `/config` naming this identity tells a broken server from a wrong pair."""
+
+    def answers(path: str, port: int) -> bytes:
+        if path == CONFIG:
+            identity = f"http://login.test:{port}/identity" if named else None
+            return own({"object": "config", "environment": {"identity": identity}})
+        return bearer("The issuer 'http://identity' is invalid") if path.startswith(READ) else proper(path, port)
+
+    with standing(answers, tls=False) as (server, _):
+        base = f"test:{server.port}"
+        place = Endpoints(RegionId.SELF_HOSTED, f"http://login.{base}/identity", f"http://vault.{base}/api")
+        assert seen(check_at(place, store), reason).evidence["issuer"] == "http://identity"
+
+
 # What was learned before something broke.
 
 
@@ -279,6 +297,32 @@ def test_a_slow_server_cannot_hold_a_check_for_every_request(store: Store) -> No
     assert seen(check, R.READ_FAULT).outcome is Outcome.WARN
     assert check.facts.capabilities["/public/policies"] is Capability.READABLE
     assert check.facts.capabilities["/public/organization/subscription"] is Capability.FAULTY
+
+
+def test_a_server_too_slow_for_one_list_is_not_asked_for_more(store: Store) -> None:
+    """The lists after the one that took too long count as broken without being waited for."""
+
+    def second_list_hangs(talk: Talk) -> None:
+        while (request := talk.request()) and request.path != MEMBERS:
+            talk.send(proper(request.path, talk._server.port))
+        talk.stall()
+
+    with standing(script=second_list_hangs) as (server, place):
+        check = check_at(place, store, each_s=0.5)
+        assert server.requests[-1].path == MEMBERS
+    assert list(check.facts.capabilities.values()) == [Capability.READABLE, *[Capability.FAULTY] * 5]
+    assert seen(check, R.READ_FAULT).evidence["names"] == "Members, Groups, Collections, Events, Subscription"
+
+
+def test_waiting_for_a_turn_does_not_count_against_the_server(store: Store) -> None:
+    """A check that waited for its place has its whole deadline for the server."""
+    with standing(proper) as (_, place):
+        store.hold_origin(place.identity_origin, datetime.now(UTC) + timedelta(seconds=2.5))
+        told: list[object] = []
+        check = check_at(place, store, deadline_s=2, patience_s=10, watch=told.append)
+    assert check.failure is None
+    assert any(isinstance(event, checks.Waiting) for event in told)
+    assert next(o.ms for o in check.observations if o.stage is Stage.TOKEN) < 2000
 
 
 def test_the_deadline_of_the_whole_check_ends_any_stage(store: Store) -> None:
@@ -390,6 +434,7 @@ async def examination(
     watch: Callable[[object], None] = lambda _: None,
     session: Callable[[checks.Subject], Session] | None = None,
     remarks: tuple[Reason, ...] = (),
+    patience_s: float = 0.0,
 ) -> Check:
     hosts = frozenset(base.partition("://")[2].partition("/")[0] for base in (place.api, place.identity))
 
@@ -405,6 +450,7 @@ async def examination(
         clouds=(),
         official=lambda _: False,
         deadline_s=deadline_s,
+        patience_s=patience_s,
     )
     key = ApiKey(CLIENT_ID, Secret(SECRET))
     subject = checks.Subject(
