@@ -278,6 +278,23 @@ def test_nothing_of_another_organization_is_learned(tmp_path: Path) -> None:
     assert not check.key_proven
 
 
+def test_a_wish_to_wait_outlives_a_later_failure(tmp_path: Path) -> None:
+    """A limit met while reading still paces the next check when the check then fails."""
+    other = granted(access_token=jwt(client_id=f"organization.{OTHER_ORGANIZATION}"))
+    check = look(tmp_path, {TOKEN: other, f"{READ}groups": LIMIT}).check
+    assert check.failure
+    assert (check.failure.reason, check.retry_after) == (R.WRONG_ORGANIZATION, 37)
+
+
+@pytest.mark.parametrize(
+    "vault", ["javascript:alert(1)", "//evil.test", "https://", "https://[", f"https://x.test/{SECRET}", "x" * 5000, 7]
+)
+def test_only_a_web_address_becomes_the_vaults(tmp_path: Path, vault: object) -> None:
+    """A link for people is made only of what is one, and never of our secret."""
+    at = {CONFIG: own({"object": "config", "environment": {"vault": vault}})}
+    assert look(tmp_path, at).check.facts.vault is None
+
+
 # Deadlines.
 
 

@@ -62,7 +62,6 @@ _REFUSING = _OF_CLOCKS | {
     Reason.PROXY_PASSWORD,
 }
 """What counts as a refusal of one list, once another list has answered."""
-_ADDRESS_LENGTH = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,7 +175,7 @@ class _Ladder:
     def _fail(self, error: RemoteError) -> None:
         """Record what stopped the check, after what the stage had remarked until then."""
         self._note_remarks()
-        self.retry_after = error.retry_after
+        self.retry_after = error.retry_after or self.retry_after
         reason, evidence = error.reason, dict(error.evidence)
         if reason is Reason.SERVER_CANNOT_VALIDATE and not self.paired:
             reason = Reason.TOKEN_OF_OTHER_SERVER
@@ -242,7 +241,7 @@ class _Ladder:
             "server_kind": info.kind,
             "server_name": self._safe(info.name or "") or None,
             "server_version": self._safe(info.version or "") or None,
-            "vault": _web_address(info.vault),
+            "vault": _web_address(self._safe(info.vault or "")),
         }
         if info.kind is ServerKind.UNKNOWN:
             self._remark(Reason.SERVER_UNKNOWN, {"server": info.name or ""})
@@ -346,10 +345,10 @@ def _end(found: tuple[TlsFacts, str]) -> datetime:
     return found[0].not_after
 
 
-def _web_address(url: str | None) -> str | None:
+def _web_address(url: str) -> str | None:
     """Return an address a person may be sent to, or nothing."""
-    plain = url and url.isascii() and url.isprintable() and len(url) <= _ADDRESS_LENGTH
-    return url if plain and url and _address(url) and url.startswith(("https://", "http://")) else None
+    whole = url.startswith(("https://", "http://")) and url.isascii()
+    return url if whole and _address(url) else None
 
 
 def _certificate(facts: TlsFacts) -> dict[str, Any]:
