@@ -412,6 +412,8 @@ class Account:
     standing: Standing
     facts: Facts
     """Of the last check that learned something."""
+    locked: bool = False
+    """There is no stored secret any more; the account needs its key again."""
 
     @property
     def organization_id(self) -> str:

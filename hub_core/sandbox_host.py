@@ -76,8 +76,7 @@ class SandboxHost:
                 # The command line and the dashboard may both want it: the one that came first serves both.
                 if not self._ca_file.exists():
                     raise SandboxUnavailable(
-                        f"The sandbox cannot start: port {self._port} is taken. "
-                        "Set LINKHUB_SANDBOX_PORT to a free one."
+                        f"The sandbox cannot start: port {self._port} is taken. Set LINKHUB_SANDBOX_PORT to a free one."
                     ) from error
 
     def close(self) -> None:

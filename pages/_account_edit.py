@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from hub_core import drafts
+from hub_core import drafts, showing
 from hub_core.bitwarden import regions
 from hub_core.drafts import Draft, Form
 from hub_core.errors import HubError, InputError, VerifyFailed
@@ -148,7 +148,9 @@ def _verify(title: str, work: Callable[[_ui.LiveStages], Check], account: Accoun
         seen = error.check.failure
         if seen and seen.reason:
             _ui.explain(
-                _ui.explanation(seen.reason, seen.evidence, account.endpoints, key_accepted=error.check.key_proven)
+                showing.explanation(
+                    _ui.hub(), seen.reason, seen.evidence, account.endpoints, key_accepted=error.check.key_proven
+                )
             )
     except (InputError, HubError) as error:
         live.finish("Nothing was changed", good=False)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import pandas as pd
 import streamlit as st
 
-from hub_core import texts
+from hub_core import showing, texts
 from hub_core.bitwarden import regions
 from hub_core.model import Lifecycle, Remedy, Status
 from pages import _actions, _linked, _ui
@@ -23,11 +23,13 @@ def head(account: Account) -> str | None:
     """Show label, status and buttons; return `check` when a check was asked for."""
     with st.container(horizontal=True, vertical_alignment="center"):
         st.title(_ui.plain(account.label), width="content", anchor=False)
-        _ui.badge(_ui.shown(account))
+        _ui.badge(showing.shown(_ui.hub(), account))
         for tag in account.tags:
             st.badge(_ui.plain(tag), color="gray")
         st.space("stretch")
-        asked = st.button("Check now", type="primary", icon=":material/refresh:", key="check_now")
+        # One primary button on the page: the banner's, while something must be done.
+        kind: Literal["primary", "secondary"] = "secondary" if account.standing.status is Status.FAILING else "primary"
+        asked = st.button("Check now", type=kind, icon=":material/refresh:", key="check_now")
         paused = account.lifecycle is Lifecycle.PAUSED
         chosen = st.menu_button("More", ["Resume" if paused else "Pause", "Unlink"], key="more")
     if chosen in {"Pause", "Resume"}:
@@ -56,7 +58,8 @@ def banner(account: Account) -> None:
     if not standing.reason or standing.status is Status.HEALTHY:
         return
     seen = next((o for o in last.observations if o.reason is standing.reason), None) if last else None
-    told = _ui.explanation(
+    told = showing.explanation(
+        _ui.hub(),
         standing.reason,
         seen.evidence if seen else {},
         account.endpoints,
@@ -70,15 +73,19 @@ def banner(account: Account) -> None:
         _ui.explain(told, kind=kind, expanded=standing.status in {Status.FAILING, Status.UNREACHABLE})
         with st.container(horizontal=True, vertical_alignment="center"):
             _mending_button(account, told.remedy)
-            st.markdown(f"Since {_ui.utc(standing.since)}, {_ui.when(standing.since)}.")
+            st.markdown(f"Since {showing.moment(standing.since)}, {_ui.when(standing.since)}.")
 
 
 def overview(account: Account) -> None:
     """Show the two clocks, the stages of the last check, capabilities and facts."""
     standing, facts = account.standing, account.facts
     with st.container(horizontal=True):
-        st.metric("Link proven", _ui.when(standing.link_proven_at), border=True, help=_ui.utc(standing.link_proven_at))
-        st.metric("Key proven", _ui.when(standing.key_proven_at), border=True, help=_ui.utc(standing.key_proven_at))
+        st.metric(
+            "Link proven", _ui.when(standing.link_proven_at), border=True, help=showing.moment(standing.link_proven_at)
+        )
+        st.metric(
+            "Key proven", _ui.when(standing.key_proven_at), border=True, help=showing.moment(standing.key_proven_at)
+        )
         st.metric("Latency", f"{facts.latency_ms} ms" if facts.latency_ms is not None else "not reported", border=True)
         st.metric("Members", _members(account), border=True)
         st.metric("Certificate", _certificate_left(account), border=True)
@@ -171,7 +178,7 @@ def _last_check(account: Account) -> None:
     if not last:
         st.markdown("None yet.")
         return
-    st.markdown(f"{_ui.when(last.at)} · {_ui.utc(last.at)} · {texts.TRIGGERS[last.trigger]}")
+    st.markdown(f"{_ui.when(last.at)} · {showing.moment(last.at)} · {texts.TRIGGERS[last.trigger]}")
     st.markdown("  \n".join(_ui.observation_line(seen) for seen in last.observations))
 
 
@@ -198,14 +205,14 @@ def _facts(account: Account) -> dict[str, str]:
         "Identity": account.endpoints.identity,
         "Addresses": ", ".join(facts.addresses) or "not reported",
         "Organization": account.organization_id,
-        "Server": _linked.server_line(account),
-        "Members": _linked.members_line(account),
+        "Server": showing.server_line(facts.server_kind, facts.server_version),
+        "Members": showing.members_line(facts.members),
         "Seats bought": "not reported" if facts.seats is None else str(facts.seats),
         "TLS": facts.tls_version or "not reported",
         "Certificate of": facts.certificate_subject or "not reported",
         "Issued by": facts.certificate_issuer or "not reported",
-        "Certificate ends": _ui.utc(facts.certificate_ends),
+        "Certificate ends": showing.moment(facts.certificate_ends),
         "Clock difference": "not reported" if skew is None else f"{skew} s",
-        "Linked": _ui.utc(account.linked_at),
-        "Key in use here since": _ui.utc(account.key_entered_at),
+        "Linked": showing.moment(account.linked_at),
+        "Key in use here since": showing.moment(account.key_entered_at),
     }

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import pandas as pd
 import streamlit as st
 
-from hub_core import texts
+from hub_core import showing, texts
 from hub_core.bitwarden import regions
 from hub_core.exports import to_csv
 from hub_core.model import Lifecycle, RegionId, Status
@@ -18,30 +18,26 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from hub_core.storage.store import AccountRow
-    from hub_core.texts import StatusText
 
 state = st.session_state
 
-_ORDER = [texts.STATUSES[status].word for status in Status]
-_ORDER = [*_ORDER[:4], texts.STALE.word, *_ORDER[4:], texts.PAUSED.word]
+_WORST = (
+    texts.LOCKED,
+    *(texts.STATUSES[status] for status in (Status.FAILING, Status.UNREACHABLE, Status.DEGRADED, Status.UNKNOWN)),
+    texts.STALE,
+    *(texts.STATUSES[status] for status in (Status.LIMITED, Status.HEALTHY)),
+    texts.PAUSED,
+)
 """Worst first. What is not known stands before what is well; what a person paused comes last."""
 
-_RANK = {word: rank for rank, word in enumerate(_ORDER)}
+_RANK = {text.word: rank for rank, text in enumerate(_WORST)}
+_MARKED = {text.word: f"{text.mark} {text.word}" for text in _WORST}
+"""Cells of the table hold text only, and colour alone tells nothing to many: a sign stands beside the word."""
+
 _REGION_NAMES = {row.id.value: row.name for row in regions.REGIONS}
 
-_MARKS = {
-    "Failing": "✕",
-    "Unreachable": "⊘",
-    "Degraded": "▲",
-    "Unknown": "?",
-    "No recent check": "◷",
-    "Limited": "◐",
-    "Healthy": "✓",
-    "Paused": "‖",
-}
-"""A sign beside the word: cells of the table hold text only, and colour alone tells nothing to many."""
-
-_COLORS = {"green": "#0f9d6b", "blue": "#2f6fe0", "orange": "#e08a1e", "red": "#d6323f", "gray": "#8a9099"}
+_COLORS = {"green": "#13795b", "blue": "#175ddc", "orange": "#b45f06", "red": "#c3272f", "gray": "#6b7686"}
+"""Dark enough for the white words upon them, in both themes."""
 _CHECK, _OPEN, _RELINK, _PAUSE, _RESUME, _UNLINK = (
     ":material/refresh: Check now",
     ":material/open_in_full: Open",
@@ -52,6 +48,7 @@ _CHECK, _OPEN, _RELINK, _PAUSE, _RESUME, _UNLINK = (
 )
 _ROW_HEIGHT = 40
 _TALLEST = 15
+_HEADER_HEIGHT = 38
 
 
 class Line(NamedTuple):
@@ -63,7 +60,7 @@ class Line(NamedTuple):
 
 def lines() -> list[Line]:
     """Return every account with the word it is shown by, worked out once."""
-    return [Line(row, _ui.shown(row).word) for row in _ui.hub().accounts()]
+    return [Line(row, showing.shown(_ui.hub(), row).word) for row in _ui.hub().accounts()]
 
 
 def paused(row: AccountRow) -> bool:
@@ -108,9 +105,9 @@ def counts(lines: Sequence[Line]) -> None:
     found = Counter(line.word for line in lines)
     with st.container(horizontal=True):
         st.metric("Linked", len(lines), border=True)
-        for word in _ORDER:
+        for word, marked in _MARKED.items():
             if found[word]:
-                st.metric(f"{_MARKS[word]} {word}", found[word], border=True)
+                st.metric(marked, found[word], border=True)
 
 
 def filters(lines: Sequence[Line]) -> list[Line]:
@@ -118,13 +115,18 @@ def filters(lines: Sequence[Line]) -> list[Line]:
     present = {line.word for line in lines}
     tags = sorted({tag for line in lines for tag in line.row.tags}, key=str.casefold)
     here = {line.row.region for line in lines}
-    with st.container(horizontal=True, vertical_alignment="bottom"):
+    with st.container(horizontal=True):
         search = st.text_input(
             "Search", key="q", type="search", live="300ms", placeholder="Label, tag, host or organization id",
             bind="query-params", width=300,
         )  # fmt: skip
         words = st.pills(
-            "Status", [w for w in _ORDER if w in present], selection_mode="multi", key="status", bind="query-params"
+            "Status",
+            [word for word in _RANK if word in present],
+            selection_mode="multi",
+            key="status",
+            bind="query-params",
+            wrap=True,
         )
         wanted_regions = (
             st.pills(
@@ -134,6 +136,7 @@ def filters(lines: Sequence[Line]) -> list[Line]:
                 selection_mode="multi",
                 key="in",
                 bind="query-params",
+                wrap=True,
             )
             if len(here) > 1
             else []
@@ -158,31 +161,30 @@ def table(lines: Sequence[Line], *, total: int) -> None:
         return
     rows = [line.row for line in lines]
     state.table_ids = [(row.id, row.label, row.lifecycle) for row in rows]
-    words = list(_MARKS)
     st.dataframe(
         _frame(lines),
         key="accounts_table",
         hide_index=True,
         row_height=_ROW_HEIGHT,
-        height=_ROW_HEIGHT * min(len(rows), _TALLEST) + 42,
+        height=_ROW_HEIGHT * min(len(rows), _TALLEST) + _HEADER_HEIGHT,
         column_config={
             "Status": st.column_config.MultiselectColumn(
-                options=[f"{_MARKS[w]} {w}" for w in words],
-                color=[_COLORS[_text(w).color] for w in words],
-                width=135,
+                options=list(_MARKED.values()),
+                color=[_COLORS[text.color] for text in _WORST],
+                width=130,
             ),
-            "Account": st.column_config.TextColumn(width=190),
-            "Cause": st.column_config.TextColumn(width=250, help="Why the status is not healthy"),
+            "Account": st.column_config.TextColumn(width=170),
+            "Cause": st.column_config.TextColumn(width=270, help="Why the status is not healthy"),
             "Last check": st.column_config.DatetimeColumn(
                 format="distance", width=120, help="When the last check ended; point at a cell for the time"
             ),
             "Checked at (UTC)": st.column_config.TextColumn(width=150),
-            "Latency": st.column_config.NumberColumn(format="%d ms", width=80, help="First read answer"),
+            "Latency": st.column_config.NumberColumn(format="%d ms", width=75, help="First read answer"),
             "Certificate": st.column_config.NumberColumn(
-                format="%d days", width=95, help="Days until the server's certificate ends"
+                format="%d days", width=88, help="Days until the server's certificate ends"
             ),
             "Actions": st.column_config.ButtonColumn(
-                "Actions", type="tertiary", on_click=_row_clicked, key="row_click", width=80
+                "Actions", type="tertiary", on_click=_row_clicked, key="row_click", width=70
             ),
         },
         placeholder="–",
@@ -218,10 +220,6 @@ def _row_clicked() -> None:
     state.row_action = (click["label"], *state.table_ids[click["row"]])
 
 
-def _text(word: str) -> StatusText:
-    return next(text for text in (*texts.STATUSES.values(), texts.STALE, texts.PAUSED) if text.word == word)
-
-
 def _haystack(row: AccountRow) -> str:
     return " ".join((row.label, *row.tags, row.identity_origin, row.client_id)).casefold()
 
@@ -229,7 +227,7 @@ def _haystack(row: AccountRow) -> str:
 def _frame(lines: Sequence[Line]) -> pd.DataFrame:
     now = _ui.hub().clock.now()
     rows = [line.row for line in lines]
-    marked = {word: [f"{mark} {word}"] for word, mark in _MARKS.items()}
+    marked = {word: [text] for word, text in _MARKED.items()}
     menu = [_CHECK, _OPEN, _RELINK, _PAUSE, _UNLINK]
     paused_menu = [_CHECK, _OPEN, _RELINK, _RESUME, _UNLINK]
     return pd.DataFrame(
@@ -238,7 +236,7 @@ def _frame(lines: Sequence[Line]) -> pd.DataFrame:
             "Account": [row.label for row in rows],
             "Cause": [texts.REASONS[row.reason].title if row.reason else "" for row in rows],
             "Region": [_REGION_NAMES[row.region] for row in rows],
-            "Server": [_server(row) for row in rows],
+            "Server": [showing.server_line(row.server_kind, row.server_version) for row in rows],
             "Last check": pd.Series([row.checked_at for row in rows], dtype="datetime64[ms, UTC]"),
             "Latency": pd.array([row.latency_ms for row in rows], dtype="Int64"),
             "Certificate": pd.array(
@@ -249,10 +247,3 @@ def _frame(lines: Sequence[Line]) -> pd.DataFrame:
             "Checked at (UTC)": [f"{row.checked_at:%Y-%m-%d %H:%M}" if row.checked_at else "" for row in rows],
         }
     )
-
-
-def _server(row: AccountRow) -> str:
-    if not row.server_kind:
-        return "not reported"
-    kind = texts.SERVER_KINDS[row.server_kind]  # type: ignore[index]
-    return f"{kind} {row.server_version or ''}".strip()

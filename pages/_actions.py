@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
+from hub_core import showing
 from hub_core.errors import HubError, InputError, NotFound
 from hub_core.model import Lifecycle
 from pages import _ui
@@ -28,8 +29,8 @@ def check_now(account_id: str, label: str) -> None:
     failure = check.failure
     if failure and failure.reason:
         account = _ui.hub().account(account_id)
-        told = _ui.explanation(
-            failure.reason, failure.evidence, account.endpoints, worked_until=account.standing.key_proven_at
+        told = showing.explanation(
+            _ui.hub(), failure.reason, failure.evidence, account.endpoints, worked_until=account.standing.key_proven_at
         )
         live.finish(_ui.plain(f"{label}: {told.title}"), good=False)
     else:

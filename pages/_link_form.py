@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from hub_core import drafts, texts
+from hub_core import drafts, showing, texts
 from hub_core.bitwarden import regions
 from hub_core.bitwarden.address import describe
 from hub_core.bitwarden.credentials import parse_block, parse_key, with_prefix
@@ -154,13 +154,7 @@ def guide(region: RegionId, where: Endpoints | None) -> None:
     """Show where the key is found, for this region and this client id."""
     with st.container(border=True):
         if region is RegionId.SANDBOX:
-            st.subheader("The sandbox", anchor=False)
-            st.markdown(
-                "A stand-in for Bitwarden on this machine. It answers as the real servers do; its keys open nothing.\n"
-                "1. Choose an organization.\n"
-                "2. **Use this key** fills in its client ID and secret.\n"
-                "3. **Verify and link**."
-            )
+            _sandbox_guide(state.link_sandbox_organization)
             return
         st.subheader("Where to find the key", anchor=False)
         vault = (where.vault if where else None) or None
@@ -296,8 +290,6 @@ def _pick_sandbox() -> None:
             key="link_sandbox_organization",
         )
         st.button("Use this key", on_click=_use_sandbox, args=(chosen,), key="link_use", icon=":material/key:")
-    st.markdown(_ui.plain(chosen.story))
-    st.code(f"client_id: {chosen.client_id}\nclient_secret: {chosen.secret}", language=None, wrap_lines=True)
     st.segmented_control(
         "Sandbox server",
         list(_SERVER_NAMES),
@@ -307,6 +299,18 @@ def _pick_sandbox() -> None:
         wrap=True,
         help="Which stand-in is asked. Choosing the wrong one shows what a mixed-up region looks like.",
     )
+
+
+def _sandbox_guide(chosen: SandboxOrganization) -> None:
+    st.subheader("The sandbox", anchor=False)
+    st.markdown(
+        "A stand-in for Bitwarden on this machine. It answers as the real servers do; its keys open nothing.\n"
+        "1. Choose an organization.\n"
+        "2. **Use this key** fills in its client ID and secret.\n"
+        "3. **Verify and link**."
+    )
+    st.markdown(f"**{_ui.plain(chosen.name)}**  \n{_ui.plain(chosen.story)}")
+    st.code(f"client_id: {chosen.client_id}\nclient_secret: {chosen.secret}", language=None, wrap_lines=True)
 
 
 def _use_sandbox(organization: SandboxOrganization) -> None:
@@ -345,7 +349,7 @@ def _show_failure(check: Check, endpoints: Endpoints, ticket: str) -> None:
     seen = check.failure
     if not seen or not seen.reason:
         return
-    told = _ui.explanation(seen.reason, seen.evidence, endpoints, key_accepted=check.key_proven)
+    told = showing.explanation(_ui.hub(), seen.reason, seen.evidence, endpoints, key_accepted=check.key_proven)
     with st.container(border=True, key="link_failure"):
         _ui.explain(told)
         other = _ui.hub().other_cloud(endpoints) if seen.reason is Reason.KEY_NEVER_ACCEPTED else None

@@ -6,10 +6,8 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from hub_core import texts
-from hub_core.bitwarden import regions
+from hub_core import showing
 from hub_core.errors import NotFound
-from hub_core.model import Capability
 from pages import _ui
 
 if TYPE_CHECKING:
@@ -35,21 +33,8 @@ def _forget() -> None:
 
 @st.dialog("Organization linked", width="medium", icon=":material/link:", on_dismiss=_forget)
 def _popup(account: Account) -> None:
-    _ui.badge(_ui.shown(account))
-    facts = account.facts
-    readable = [texts.PATHS[p] for p, c in facts.capabilities.items() if c is Capability.READABLE]
-    rows = {
-        "Label": account.label,
-        "Region": regions.region(account.endpoints.region).name,
-        "API": account.endpoints.api,
-        "Identity": account.endpoints.identity,
-        "Organization": account.organization_id,
-        "Client ID ends in": account.client_id[-4:],
-        "Server": server_line(account),
-        "Can be read": ", ".join(readable) or "nothing on this server",
-        "Members": members_line(account),
-    }
-    facts_table(rows)
+    _ui.badge(showing.shown(_ui.hub(), account))
+    facts_table(showing.link_facts(account))
     with st.container(horizontal=True):
         if st.button("Open account", type="primary", key="linked_open"):
             _forget()
@@ -60,22 +45,6 @@ def _popup(account: Account) -> None:
         if st.button("Go to accounts", key="linked_accounts"):
             _forget()
             st.switch_page("accounts.py")
-
-
-def server_line(account: Account) -> str:
-    """Return who the server is and its version."""
-    facts = account.facts
-    kind = texts.SERVER_KINDS[facts.server_kind] if facts.server_kind else "not reported"
-    return f"{kind} {facts.server_version or ''}".strip()
-
-
-def members_line(account: Account) -> str:
-    """Return the members by state; what was not reported is said so."""
-    members = account.facts.members
-    if members is None:
-        return "not reported"
-    total = sum(members.values())
-    return f"{total}: " + ", ".join(f"{count} {state}" for state, count in sorted(members.items(), key=lambda m: -m[1]))
 
 
 def facts_table(rows: dict[str, str]) -> None:

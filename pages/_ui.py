@@ -4,25 +4,21 @@ from __future__ import annotations
 
 import re
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
 import streamlit as st
 
 from hub_core import texts
-from hub_core.bitwarden import regions
 from hub_core.health.checks import Waiting
 from hub_core.hub import Hub
-from hub_core.model import Account, Lifecycle, Observation, Outcome, Stage, Status
+from hub_core.model import Observation, Outcome, Stage
 from hub_core.settings import Settings
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Sequence
     from datetime import datetime
 
     from streamlit.delta_generator import DeltaGenerator
 
-    from hub_core.model import Endpoints, Reason
-    from hub_core.storage.store import AccountRow
     from hub_core.texts import Explanation, StatusText
 
 ACTOR = "dashboard"
@@ -46,16 +42,6 @@ def plain(text: str) -> str:
     return _MARKDOWN.sub(r"\\\1", split)
 
 
-def shown(row: AccountRow | Account) -> StatusText:
-    """Return how an account is shown now: paused and stale hide a status nobody should believe."""
-    standing = row.standing if isinstance(row, Account) else row
-    if row.lifecycle is Lifecycle.PAUSED:
-        return texts.PAUSED
-    if standing.status is not Status.UNKNOWN and hub().stale(standing.checked_at, row.lifecycle):
-        return texts.STALE
-    return texts.STATUSES[standing.status]
-
-
 def badge(text: StatusText) -> None:
     """Show a status as icon, word and colour."""
     st.badge(text.word, icon=f":material/{text.icon}:", color=text.color, help=text.meaning)
@@ -64,11 +50,6 @@ def badge(text: StatusText) -> None:
 def when(at: datetime | None) -> str:
     """Return a time as its age, or that it never was."""
     return texts.ago(at, hub().clock.now()) if at else "never"
-
-
-def utc(at: datetime | None) -> str:
-    """Return the exact time, or a dash."""
-    return at.strftime("%Y-%m-%d %H:%M:%S UTC") if at else "–"
 
 
 class LiveStages:
@@ -105,27 +86,6 @@ def observation_line(seen: Observation) -> str:
     color = f":{outcome.color}[:material/{outcome.icon}:]"
     took = f" · {seen.ms} ms" if seen.ms else ""
     return f"{color} {what}{took}"
-
-
-def explanation(
-    reason: Reason,
-    evidence: Mapping[str, str],
-    endpoints: Endpoints,
-    *,
-    worked_until: datetime | None = None,
-    key_accepted: bool = False,
-) -> Explanation:
-    """Return what a reason means at these addresses."""
-    host = urlsplit(endpoints.identity).hostname or ""
-    cloud = regions.region_of_host(host) is not None or endpoints in [row for _, row in hub().sandbox.clouds()]
-    return texts.explain(
-        reason,
-        evidence=evidence,
-        worked_until=utc(worked_until) if worked_until else None,
-        self_hosted=not cloud,
-        official=cloud,
-        key_accepted=key_accepted,
-    )
 
 
 def explain(text: Explanation, *, kind: Callable[..., DeltaGenerator] = st.error, expanded: bool = True) -> None:

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 
-class LeftLoopback(AssertionError):  # noqa: N818 - it is what happened
+class LeftLoopback(AssertionError):
     """A test tried to reach something that is not this machine."""
 
 

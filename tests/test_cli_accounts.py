@@ -62,7 +62,7 @@ def test_the_list_is_worst_first(cli: Terminal) -> None:
     head, *lines = ran.out.splitlines()
     assert head.split() == ["Status", "Label", "Region", "Server", "Last", "check", "Id", "Cause"]
     assert [line.split()[:3] for line in lines] == [
-        ["✗", "Failing", "B"],
+        ["✕", "Failing", "B"],
         ["✓", "Healthy", "A"],
         ["‖", "Paused", "C"],
     ]
@@ -95,7 +95,7 @@ def test_show_explains_the_last_check(cli: Terminal) -> None:
         cli("check", "Meadow")
     ran = cli("show", "Meadow")
     assert ran.code == 0
-    for words in ("✗ Failing", "Last check, ", "✗ Key: ", "Worked until ", "What to do:", "#key-no-longer-accepted"):
+    for words in ("✕ Failing", "Last check, ", "✕ Key: ", "Worked until ", "What to do:", "#key-no-longer-accepted"):
         assert words in ran.out
 
 
@@ -151,7 +151,7 @@ def test_a_check_tells_progress_and_ends_with_0_when_all_is_well(cli: Terminal) 
         ran = cli("check", "--all")
     assert ran.code == 0
     assert "2 of 2: " in ran.err
-    assert "i Limited" in ran.out
+    assert "◐ Limited" in ran.out
     assert "✓ Healthy" in ran.out
 
 

@@ -260,7 +260,7 @@ def test_reset_works_without_the_key_and_keeps_the_history(cli: Terminal, state:
     ran = cli("key", "reset", "--i-lost-it")
     assert ran.code == 0
     assert "Erased 1 secret." in ran.out
-    assert "✗ Needs its key" in cli("list").out
+    assert "✕ Needs its key" in cli("list").out
     shown = cli("show", "Meadow", "--json").json
     assert shown["needs_key"] is True
     assert shown["last_check"]["trigger"] == "link"

@@ -160,7 +160,7 @@ def test_a_refused_key_is_explained_and_not_linked(cli: Terminal) -> None:
     """The exit code is 1, the causes and steps are printed, the other cloud is named, and nothing is stored."""
     ran = cli("link", "--region", "sandbox", "--client-id", ALPINE.client_id, "--label", "x", stdin=ALPINE.secret)
     assert ran.code == 1
-    assert "✗ Key: " in ran.err
+    assert "✕ Key: " in ran.err
     for words in ("Likely causes", "What to do:", "docs/troubleshooting.md#key-never-accepted", "--sandbox-server eu"):
         assert words in ran.err
     assert ran.out == ""

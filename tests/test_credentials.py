@@ -135,7 +135,7 @@ REFUSED_IDS = [
     ("organization.acme", Reason.CLIENT_ID_MALFORMED),
     (f"organization.{UUID.replace('e', 'g')}", Reason.CLIENT_ID_MALFORMED),
     (f"organization.{'-' * 40}", Reason.CLIENT_ID_MALFORMED),
-    (f"organization.{UUID.replace('-', '–')}", Reason.CLIENT_ID_MALFORMED),  # noqa: RUF001 - en dashes
+    (f"organization.{UUID.replace('-', '–')}", Reason.CLIENT_ID_MALFORMED),
     (f"organizatiоn.{UUID}", Reason.CLIENT_ID_MALFORMED),  # noqa: RUF001 - a Cyrillic letter
     (f"provider.{UUID}", Reason.CLIENT_ID_MALFORMED),
     ("organization", Reason.CLIENT_ID_MALFORMED),

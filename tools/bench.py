@@ -16,16 +16,25 @@ import time
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from urllib.request import urlopen
 
-ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT))
+import httpx
+import streamlit as st
+from playwright.sync_api import sync_playwright
+from streamlit.testing.v1 import AppTest
+
+from hub_core.bitwarden.client import LISTS
+from hub_core.drafts import Draft
+from hub_core.hub import Hub
+from hub_core.model import ApiKey, Endpoints, Secret
+from hub_core.sandbox import Sandbox, endpoints_of
+from hub_core.settings import Settings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from hub_core.hub import Hub
+ROOT = Path(__file__).resolve().parent.parent
 
 SIZES = (200, 1_000, 10_000)
 VERIFIES = 60
@@ -46,9 +55,6 @@ def main() -> None:
 def report(what: str, value: str, target: str = "") -> None:
     """Print one line."""
     print(f"{what:<58} {value:>18}   {target}", flush=True)
-
-
-# ---- imports and start
 
 
 def imports() -> None:
@@ -92,8 +98,6 @@ def start(folder: Path) -> None:
 
 def see_first_page(chromium: str, port: int, began: float) -> None:
     """Time until the Accounts page can be used, Chromium's own start left out."""
-    from playwright.sync_api import sync_playwright
-
     with sync_playwright() as play:
         opening = time.perf_counter()
         browser = play.chromium.launch(
@@ -116,18 +120,9 @@ def answers(url: str) -> bool:
         return False
 
 
-# ---- the Accounts page
-
-
 def accounts_page(folder: Path, size: int) -> None:
     """Time the page's script with many accounts, as a rerun in a session that is warm."""
     os.environ |= {"LINKHUB_DATA": str(folder / "data"), "LINKHUB_CONFIG": str(folder / "config")}
-    import streamlit as st
-    from streamlit.testing.v1 import AppTest
-
-    from hub_core.hub import Hub
-    from hub_core.settings import Settings
-
     hub = Hub.open(Settings.from_env())
     fill(hub, size)
     query = best(lambda: len(hub.accounts()))
@@ -182,9 +177,6 @@ def fill(hub: Hub, size: int) -> None:
         )
 
 
-# ---- verifying
-
-
 def verifies(folder: Path) -> None:
     """Compare the processor time of a verify with bare httpx doing the same requests to the same server."""
     with sandbox(folder) as (origin, ca_file):
@@ -212,8 +204,8 @@ def sandbox(folder: Path) -> Iterator[tuple[str, Path]]:
         text=True,
         cwd=ROOT,
     ) as server:
-        assert server.stdout
-        assert server.stdin
+        if not server.stdout or not server.stdin:
+            raise SystemExit("the sandbox did not start")
         origin = server.stdout.readline().strip()
         try:
             yield origin, folder / "sandbox" / "ca.pem"
@@ -221,21 +213,14 @@ def sandbox(folder: Path) -> Iterator[tuple[str, Path]]:
             server.stdin.close()
 
 
-def subject(origin: str) -> tuple[Any, Any]:
+def subject(origin: str) -> tuple[Endpoints, ApiKey]:
     """Return the endpoints and the key of a small healthy organization."""
-    from hub_core.model import ApiKey, Secret
-    from hub_core.sandbox import Sandbox, endpoints_of
-
     organization = next(o for o in Sandbox().organizations if o.name == "Harbor Clinic")
     return endpoints_of(origin, organization.server), ApiKey(organization.client_id, Secret(organization.secret))
 
 
 def our_verifies(folder: Path, origin: str, ca_file: Path) -> None:
     """Verify, judge and record, one after the other, as the dashboard does."""
-    from hub_core.drafts import Draft
-    from hub_core.hub import Hub
-    from hub_core.settings import Settings
-
     home = Path(tempfile.mkdtemp(dir=folder))
     port = origin.rpartition(":")[2]
     hub = Hub.open(
@@ -255,10 +240,6 @@ def our_verifies(folder: Path, origin: str, ca_file: Path) -> None:
 
 def bare_httpx(origin: str, ca_file: Path, *, share: bool) -> None:
     """Send the same eight requests with plain httpx and read the answers."""
-    import httpx
-
-    from hub_core.bitwarden.client import LISTS
-
     endpoints, key = subject(origin)
     context = ssl.create_default_context(cafile=str(ca_file))
     form = {
@@ -285,9 +266,6 @@ def bare_httpx(origin: str, ca_file: Path, *, share: bool) -> None:
                     await verify(client)
 
     asyncio.run(all_of_them())
-
-
-# ---- measuring
 
 
 def best(work: Callable[[], object], rounds: int = 5) -> float:

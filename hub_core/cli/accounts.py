@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from hub_core import texts
+from hub_core import showing, texts
 from hub_core.bitwarden.regions import region
 from hub_core.cli import describe, output
 from hub_core.cli.entry import Wrong, ask
@@ -52,13 +52,14 @@ def show(*, account: str, as_json: bool) -> None:
         output.show_facts(
             {
                 "Status": describe.status_cell(hub, row),
-                **describe.link_facts(known),
+                "Account": known.id,
+                **showing.link_facts(known),
                 **describe.more_facts(known, now=hub.clock.now()),
             }
         )
         last = next(iter(hub.history(row.id, limit=1)), None)
         if last:
-            _show_last_check(known, last)
+            _show_last_check(hub, known, last)
 
 
 @click.command
@@ -133,7 +134,7 @@ def _check(hub: Hub, account_ids: Sequence[str]) -> None:
             elif step.label:
                 waiting = False
                 word = texts.STATUSES[step.status].word if step.status else "unlinked meanwhile"
-                icon = output.STATUS_ICONS[step.status] if step.status else "–"
+                icon = texts.STATUSES[step.status].mark if step.status else "–"
                 output.say(f"{icon} {step.done} of {step.total}: {step.label}: {word}")
 
 
@@ -159,7 +160,7 @@ def _show_rows(hub: Hub, rows: Sequence[AccountRow], *, as_json: bool) -> None:
                     describe.status_cell(hub, row),
                     row.label,
                     region(RegionId(row.region)).name,
-                    describe.server_line(row.server_kind, row.server_version),
+                    showing.server_line(row.server_kind, row.server_version),
                     texts.ago(row.checked_at, now) if row.checked_at else "never",
                     row.id[:_SHORT_ID],
                     texts.REASONS[row.reason].title if row.reason else "",
@@ -169,16 +170,16 @@ def _show_rows(hub: Hub, rows: Sequence[AccountRow], *, as_json: bool) -> None:
         )
 
 
-def _show_last_check(account: Account, last: StoredCheck) -> None:
+def _show_last_check(hub: Hub, account: Account, last: StoredCheck) -> None:
     output.show("")
-    output.show(f"Last check, {output.moment(last.at)} ({texts.TRIGGERS[last.trigger]}):")
+    output.show(f"Last check, {showing.moment(last.at)} ({texts.TRIGGERS[last.trigger]}):")
     for seen in last.observations:
         output.show(output.stage_line(seen))
     cause = next((o for o in last.observations if o.reason is last.reason), None)
     if last.reason is None or cause is None:
         return
-    told = output.explanation(
-        last.reason, cause.evidence, account.endpoints, worked_until=account.standing.key_proven_at
+    told = showing.explanation(
+        hub, last.reason, cause.evidence, account.endpoints, worked_until=account.standing.key_proven_at
     )
     for line in output.explanation_lines(told):
         output.show(line)

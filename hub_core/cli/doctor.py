@@ -18,7 +18,7 @@ from hub_core.settings import Settings
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-_ICONS: Final[Mapping[Level, str]] = MappingProxyType({Level.OK: "✓", Level.NOTE: "i", Level.PROBLEM: "✗"})
+_ICONS: Final[Mapping[Level, str]] = MappingProxyType({Level.OK: "✓", Level.NOTE: "i", Level.PROBLEM: "✕"})
 
 
 @click.command

@@ -107,7 +107,7 @@ def verify() -> int:
         rows = hub.accounts()
         for row in rows:
             if row.id in locked:
-                output.show(f"✗ {row.label} ({row.id}): its secret cannot be opened; relink it.")
+                output.show(f"✕ {row.label} ({row.id}): its secret cannot be opened; relink it.")
         output.show(f"{len(rows) - len(locked)} of {_secrets(len(rows))} can be opened.")
         return 1 if locked else 0
 

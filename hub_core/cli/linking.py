@@ -8,17 +8,17 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from hub_core import drafts, texts
+from hub_core import drafts
 from hub_core.bitwarden.credentials import parse_block
 from hub_core.cli import entry, output
 from hub_core.cli.accounts import account_argument
-from hub_core.cli.describe import link_facts
 from hub_core.cli.find import find
 from hub_core.cli.opening import actor, open_hub
 from hub_core.drafts import Form
 from hub_core.errors import VerifyFailed
 from hub_core.model import Reason, RegionId
 from hub_core.sandbox import ServerName
+from hub_core.showing import link_facts, shown
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -89,11 +89,13 @@ def link(*, sandbox_server: str, secret_file: Path | None, paste: bool, **typed:
         try:
             linked = hub.link(draft, actor=actor(), watch=output.show_stage)
         except VerifyFailed as error:
-            output.explain_failure(error.check, draft.endpoints)
+            output.explain_failure(hub, error.check, draft.endpoints)
             _offer_other_cloud(hub, error, draft)
             output.say("Nothing was linked.")
             return 1
-        output.show_facts({"Linked": texts.STATUSES[linked.account.standing.status].word, **link_facts(linked.account)})
+        output.show_facts(
+            {"Linked": shown(hub, linked.account).word, "Account": linked.account.id, **link_facts(linked.account)}
+        )
         return 0
 
 
@@ -111,6 +113,7 @@ def relink(*, account: str, secret_file: Path | None) -> int:
             hub.sandbox.wake()
         key = hub.read_new_key(known.id, entry.read_secret(secret_file, prompt=_SECRET_PROMPT))
         return _verified(
+            hub,
             lambda: hub.relink(known.id, key, actor=actor(), watch=output.show_stage),
             known.endpoints,
             f"Relinked “{known.label}”: the new key works.",
@@ -138,6 +141,7 @@ def edit(*, account: str, secret_file: Path | None, **typed: Any) -> int:
         if any(typed[name] for name in ("region", "server", "api", "identity", "ca_file")):
             form = _server_form(typed, known, secret_file)
             code = _verified(
+                hub,
                 lambda: hub.edit_server(known.id, form, actor=actor(), watch=output.show_stage),
                 known.endpoints,
                 f"Saved: the key of “{known.label}” works there.",
@@ -209,11 +213,11 @@ def _ca_text(path: Path | None) -> str:
     return entry.read_file(path, "--ca-file") if path else ""
 
 
-def _verified(work: Callable[[], Check], endpoints: Endpoints, done: str) -> int:
+def _verified(hub: Hub, work: Callable[[], Check], endpoints: Endpoints, done: str) -> int:
     try:
         work()
     except VerifyFailed as error:
-        output.explain_failure(error.check, endpoints)
+        output.explain_failure(hub, error.check, endpoints)
         output.say("Nothing was changed.")
         return 1
     output.show(done)

@@ -4,38 +4,19 @@ from __future__ import annotations
 
 import json
 import unicodedata
-from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Final
-from urllib.parse import urlsplit
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from hub_core import texts
-from hub_core.bitwarden.regions import region_of_host
+from hub_core import showing, texts
 from hub_core.health.checks import Waiting
-from hub_core.model import Observation, Outcome, RegionId, Stage, Status
+from hub_core.model import Observation, Outcome, Stage
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
-    from datetime import datetime
 
-    from hub_core.model import Check, Endpoints, Reason
-
-OUTCOME_ICONS: Final[Mapping[Outcome, str]] = MappingProxyType(
-    {Outcome.PASS: "✓", Outcome.WARN: "!", Outcome.FAIL: "✗", Outcome.SKIP: "–"}
-)
-STATUS_ICONS: Final[Mapping[Status, str]] = MappingProxyType(
-    {
-        Status.HEALTHY: "✓",
-        Status.LIMITED: "i",
-        Status.DEGRADED: "!",
-        Status.FAILING: "✗",
-        Status.UNREACHABLE: "⊘",
-        Status.UNKNOWN: "?",
-    }
-)
-PAUSED_ICON: Final = "‖"
-STALE_ICON: Final = "~"
+    from hub_core.hub import Hub
+    from hub_core.model import Check, Endpoints
 
 
 def plain(text: str) -> str:
@@ -93,38 +74,19 @@ def stage_line(seen: Observation) -> str:
     what = {Outcome.PASS: stage.done, Outcome.SKIP: "skipped"}.get(seen.outcome)
     if what is None:
         what = texts.REASONS[seen.reason].title if seen.reason else texts.OUTCOMES[seen.outcome].word
-    return f"{OUTCOME_ICONS[seen.outcome]} {stage.name}: {what} ({seen.ms} ms)"
+    return f"{texts.OUTCOMES[seen.outcome].mark} {stage.name}: {what} ({seen.ms} ms)"
 
 
-def explain_failure(check: Check, endpoints: Endpoints) -> None:
+def explain_failure(hub: Hub, check: Check, endpoints: Endpoints) -> None:
     """Print why a verification stopped: what happened, what it means, likely causes, what to do."""
     seen = check.failure
     if seen is not None and seen.reason is not None:
         for line in explanation_lines(
-            explanation(seen.reason, seen.evidence, endpoints, key_accepted=check.key_proven)
+            showing.explanation(hub, seen.reason, seen.evidence, endpoints, key_accepted=check.key_proven)
         ):
             say(line)
     if check.retry_after:
         say(f"Try again in {texts.duration(check.retry_after)}.")
-
-
-def explanation(
-    reason: Reason,
-    evidence: Mapping[str, str],
-    endpoints: Endpoints,
-    *,
-    worked_until: datetime | None = None,
-    key_accepted: bool = False,
-) -> texts.Explanation:
-    """Return what a reason means at these addresses."""
-    return texts.explain(
-        reason,
-        evidence=evidence,
-        worked_until=moment(worked_until) if worked_until else None,
-        self_hosted=endpoints.region is RegionId.SELF_HOSTED,
-        official=region_of_host(urlsplit(endpoints.identity).hostname or "") is not None,
-        key_accepted=key_accepted,
-    )
 
 
 def explanation_lines(told: texts.Explanation) -> list[str]:
@@ -135,11 +97,6 @@ def explanation_lines(told: texts.Explanation) -> list[str]:
     if told.steps:
         lines += ["", "What to do:", *(f"  {n}. {text}" for n, text in enumerate(told.steps, 1))]
     return [*lines, "", f"More: {told.doc}"]
-
-
-def moment(at: datetime | None) -> str:
-    """Return the exact time, or that it never was."""
-    return at.strftime("%Y-%m-%d %H:%M:%S UTC") if at else "never"
 
 
 def _width(text: str) -> int:

@@ -164,6 +164,7 @@ def account_of(row: sqlite3.Row) -> Account:
             from_ms(row["key_proven_at"]),
         ),
         facts=load_facts(row["facts"]),
+        locked=row["sealed"] is None,
     )
 
 

@@ -6,6 +6,7 @@ from hub_core.texts.text import OnCloud, OnOwnServer, Text
 from hub_core.texts.times import ago, duration
 from hub_core.texts.words import (
     CAPABILITIES,
+    LOCKED,
     MEMBER_STATES,
     OUTCOMES,
     PATHS,
@@ -25,6 +26,7 @@ from hub_core.texts.words import (
 __all__ = [
     "CAPABILITIES",
     "GROUPS",
+    "LOCKED",
     "MEMBER_STATES",
     "OUTCOMES",
     "PATHS",

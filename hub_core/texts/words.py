@@ -23,6 +23,8 @@ class StatusText:
     """A name of Material Symbols."""
     color: Color
     meaning: str
+    mark: str
+    """One sign beside the word where there are no icons: in a table's cell, in a terminal."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,52 +52,42 @@ STATUSES: Final[Mapping[Status, StatusText]] = MappingProxyType(
             "error",
             "red",
             "A person must act: the key was refused, or something about this link is set wrongly.",
+            "✕",
         ),
         Status.UNREACHABLE: StatusText(
-            "Unreachable",
-            "cloud_off",
-            "red",
-            "The server gave no proper answer. The key was not judged.",
+            "Unreachable", "cloud_off", "red", "The server gave no proper answer. The key was not judged.", "⊘"
         ),
         Status.DEGRADED: StatusText(
-            "Degraded",
-            "warning",
-            "orange",
-            "The link works, and something about it needs fixing soon.",
+            "Degraded", "warning", "orange", "The link works, and something about it needs fixing soon.", "▲"
         ),
         Status.UNKNOWN: StatusText(
-            "Unknown",
-            "help",
-            "gray",
-            "The key has not been judged yet, or the server has only asked to wait.",
+            "Unknown", "help", "gray", "The key has not been judged yet, or the server has only asked to wait.", "?"
         ),
         Status.LIMITED: StatusText(
-            "Limited",
-            "info",
-            "blue",
-            "The key is accepted. This server offers little or nothing to read.",
+            "Limited", "info", "blue", "The key is accepted. This server offers little or nothing to read.", "◐"
         ),
         Status.HEALTHY: StatusText(
             "Healthy",
             "check_circle",
             "green",
             "At the last check the key was accepted and the organization could be read.",
+            "✓",
         ),
     }
 )
 
-PAUSED: Final = StatusText(
-    "Paused",
-    "pause_circle",
-    "gray",
-    "A person stopped the checks of this account.",
-)
+PAUSED: Final = StatusText("Paused", "pause_circle", "gray", "A person stopped the checks of this account.", "‖")
 
 STALE: Final = StatusText(
-    "No recent check",
-    "history",
-    "gray",
-    "The last check is too old to say anything about now.",
+    "No recent check", "history", "gray", "The last check is too old to say anything about now.", "◷"
+)
+
+LOCKED: Final = StatusText(
+    "Needs its key",
+    "key_off",
+    "red",
+    "The stored secret was given up. Relink this account with the organization's present key.",
+    "✕",
 )
 
 STAGES: Final[Mapping[Stage, StageText]] = MappingProxyType(
@@ -114,25 +106,31 @@ STAGES: Final[Mapping[Stage, StageText]] = MappingProxyType(
 
 OUTCOMES: Final[Mapping[Outcome, StatusText]] = MappingProxyType(
     {
-        Outcome.PASS: StatusText("Passed", "check_circle", "green", "This stage found nothing wrong."),
-        Outcome.WARN: StatusText("Passed with a note", "warning", "orange", "This stage passed; something needs care."),
-        Outcome.FAIL: StatusText("Failed", "error", "red", "The check stopped at this stage."),
-        Outcome.SKIP: StatusText("Skipped", "remove", "gray", "This stage did not run."),
+        Outcome.PASS: StatusText("Passed", "check_circle", "green", "This stage found nothing wrong.", "✓"),
+        Outcome.WARN: StatusText(
+            "Passed with a note", "warning", "orange", "This stage passed; something needs care.", "▲"
+        ),
+        Outcome.FAIL: StatusText("Failed", "error", "red", "The check stopped at this stage.", "✕"),
+        Outcome.SKIP: StatusText("Skipped", "remove", "gray", "This stage did not run.", "–"),
     }
 )
 
 CAPABILITIES: Final[Mapping[Capability, StatusText]] = MappingProxyType(
     {
-        Capability.READABLE: StatusText("Readable", "check_circle", "green", "The server answered with the list."),
-        Capability.REFUSED: StatusText("Refused", "block", "orange", "The server refused this list to this key."),
+        Capability.READABLE: StatusText("Readable", "check_circle", "green", "The server answered with the list.", "✓"),
+        Capability.REFUSED: StatusText("Refused", "block", "orange", "The server refused this list to this key.", "✕"),
         Capability.NOT_OFFERED: StatusText(
-            "Not offered", "do_not_disturb_on", "blue", "This server does not have this list."
+            "Not offered", "do_not_disturb_on", "blue", "This server does not have this list.", "–"
         ),
         Capability.NOT_APPLICABLE: StatusText(
-            "Not applicable", "remove", "gray", "This list has no meaning on this kind of server."
+            "Not applicable", "remove", "gray", "This list has no meaning on this kind of server.", "–"
         ),
         Capability.FAULTY: StatusText(
-            "Faulty", "report", "orange", "The server failed while answering. Whether the list can be read is open."
+            "Faulty",
+            "report",
+            "orange",
+            "The server failed while answering. Whether the list can be read is open.",
+            "▲",
         ),
     }
 )

@@ -1,0 +1,96 @@
+"""How an account is shown: the same words on the pages and on the command line."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from hub_core import texts
+from hub_core.bitwarden.regions import region, region_of_host
+from hub_core.model import Account, Capability, Lifecycle, ServerKind, Status
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from datetime import datetime
+
+    from hub_core.hub import Hub
+    from hub_core.model import Endpoints, Reason
+    from hub_core.storage.store import AccountRow
+    from hub_core.texts import Explanation, StatusText
+
+NOT_REPORTED = "not reported"
+
+
+def shown(hub: Hub, row: AccountRow | Account) -> StatusText:
+    """Return how an account is shown now: what nobody should believe any more hides the status."""
+    standing = row.standing if isinstance(row, Account) else row
+    if row.locked:
+        return texts.LOCKED
+    if row.lifecycle is Lifecycle.PAUSED:
+        return texts.PAUSED
+    if standing.status is not Status.UNKNOWN and hub.stale(standing.checked_at, row.lifecycle):
+        return texts.STALE
+    return texts.STATUSES[standing.status]
+
+
+def explanation(
+    hub: Hub,
+    reason: Reason,
+    evidence: Mapping[str, str],
+    endpoints: Endpoints,
+    *,
+    worked_until: datetime | None = None,
+    key_accepted: bool = False,
+) -> Explanation:
+    """Return what a reason means at these addresses; the sandbox's clouds are explained as clouds."""
+    host = urlsplit(endpoints.identity).hostname or ""
+    cloud = region_of_host(host) is not None or endpoints in [row for _, row in hub.sandbox.clouds()]
+    return texts.explain(
+        reason,
+        evidence=evidence,
+        worked_until=moment(worked_until) if worked_until else None,
+        self_hosted=not cloud,
+        official=cloud,
+        key_accepted=key_accepted,
+    )
+
+
+def moment(at: datetime | None) -> str:
+    """Return the exact time in UTC."""
+    return at.strftime("%Y-%m-%d %H:%M:%S UTC") if at else NOT_REPORTED
+
+
+def aged(at: datetime | None, now: datetime) -> str:
+    """Return the exact time and its age."""
+    return f"{moment(at)} ({texts.ago(at, now)})" if at else "never"
+
+
+def server_line(kind: str | None, version: str | None) -> str:
+    """Return who the server is and its version; `kind` is a word of `ServerKind`."""
+    name = texts.SERVER_KINDS[ServerKind(kind)] if kind else NOT_REPORTED
+    return f"{name} {version or ''}".strip()
+
+
+def members_line(members: Mapping[str, int] | None) -> str:
+    """Return the members by state, most first; what was not reported is said so."""
+    if members is None:
+        return NOT_REPORTED
+    states = ", ".join(f"{count} {state}" for state, count in sorted(members.items(), key=lambda m: -m[1]))
+    return f"{sum(members.values())}: {states}" if states else "0"
+
+
+def link_facts(account: Account) -> dict[str, str]:
+    """Return what was linked: facts, by their names for people."""
+    facts = account.facts
+    readable = [texts.PATHS.get(path, path) for path, c in facts.capabilities.items() if c is Capability.READABLE]
+    return {
+        "Label": account.label,
+        "Region": region(account.endpoints.region).name,
+        "API": account.endpoints.api,
+        "Identity": account.endpoints.identity,
+        "Organization": account.organization_id,
+        "Client ID ends in": account.client_id[-4:],
+        "Server": server_line(facts.server_kind, facts.server_version),
+        "Can be read": ", ".join(readable) or "nothing on this server",
+        "Members": members_line(facts.members),
+    }
