@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from hub_core.bitwarden.address import Understood, parse_pair, parse_server
@@ -29,15 +29,17 @@ _SPACES = frozenset({"Cc", "Zl", "Zp", "Zs"})
 _UNSEEN = frozenset({"Cf", "Cs", "Co", "Cn"})
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class Form:
-    """The Link form as typed; every field is text of any kind."""
+    """The Link form as typed; every field is text of any kind.
+
+    Its representation shows none of them: people paste a secret into any field.
+    """
 
     region: RegionId
     label: str = ""
-    client_id: str = field(default="", repr=False)
-    """Not shown: people swap the fields, so it may be the secret."""
-    secret: str = field(default="", repr=False)
+    client_id: str = ""
+    secret: str = ""
     server: str = ""
     api: str = ""
     identity: str = ""
