@@ -253,7 +253,7 @@ def test_the_time_of_the_last_success_comes_first() -> None:
     """A key that stopped working says at once until when it worked."""
     explained = explain(Reason.KEY_NO_LONGER_ACCEPTED, worked_until="14:05")
     assert explained.title == "Worked until 14:05. Bitwarden no longer accepts this key"
-    assert explained.meaning.startswith("Worked until 14:05. ")
+    assert "Worked until" not in explained.meaning
 
 
 def test_history_unknown_is_not_invented() -> None:

@@ -171,7 +171,7 @@ READ: Final[Mapping[Reason, Text]] = MappingProxyType(
         Reason.READS_PARTLY_REFUSED: Text(
             title="Some lists could not be read",
             meaning=(
-                "The key is accepted and part of the data was read. Without an answer stayed {names}. "
+                "The key is accepted and part of the data was read. These could not be read: {names}. "
                 "What was not read is shown as not reported, never as zero."
             ),
             causes=(

@@ -174,7 +174,7 @@ TOKEN: Final[Mapping[Reason, Text]] = MappingProxyType(
         Reason.KEY_NO_LONGER_ACCEPTED: Text(
             title="Bitwarden no longer accepts this key",
             meaning=(
-                "Worked until {worked_until}. The server now refuses the key that it accepted before. That is certain. "
+                "The server now refuses the key that it accepted before. That is certain. "
                 "The server asked was {host}. The cause is not certain: Bitwarden gives one and the same answer "
                 "(invalid_client) to all of those below."
             ),
