@@ -30,7 +30,10 @@ def _setting(env: str, parse: Callable[[str], Any], default: Any, doc: str) -> A
 
 
 def _folder(text: str) -> Path:
-    path = Path(text).expanduser()
+    try:
+        path = Path(text).expanduser()
+    except RuntimeError:
+        raise ValueError("there is no such home folder; give an absolute path") from None
     if not path.is_absolute():
         raise ValueError("give an absolute path")
     return path
@@ -97,7 +100,7 @@ def _ports(text: str) -> tuple[int, ...]:
 
 def _proxy(text: str) -> str:
     match = re.fullmatch(r"http://([^/@\s:]+|\[[0-9a-fA-F:]+\]):(\d{1,5})/?", text.strip())
-    if not match:
+    if not match or not 0 < int(match[2]) < 65536:  # noqa: PLR2004 - the range of ports
         raise ValueError("give http://host:port, without user name or password")
     return text.strip().rstrip("/")
 

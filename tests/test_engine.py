@@ -236,24 +236,30 @@ def test_closing_races_with_many_callers_without_a_deadlock() -> None:
         assert len(outcomes) == 6
 
 
-def test_what_must_be_finished_is_finished_although_cancelled(engine: Engine) -> None:
-    """Recording a check that was made is not cut off when its caller goes away."""
-    finished = threading.Event()
+def test_what_must_be_finished_is_finished_although_cancelled() -> None:
+    """Recording a check that was made is not cut off when its caller goes away, who ends only after it."""
+    finished = []
 
-    async def record() -> None:
-        for _ in range(5):
+    async def scenario() -> None:
+        gate = asyncio.Event()
+
+        async def record() -> None:
+            await gate.wait()
+            finished.append("recorded")
+
+        caller = asyncio.create_task(to_its_end(record()))
+        for _ in range(3):
             await asyncio.sleep(0)
-        finished.set()
+        caller.cancel()
+        for _ in range(3):
+            await asyncio.sleep(0)
+        assert not caller.done()
+        gate.set()
+        with pytest.raises(asyncio.CancelledError):
+            await caller
 
-    async def work(report: Report) -> None:
-        report("recording")
-        await to_its_end(record())
-        await asyncio.Event().wait()
-
-    stream = engine.stream(work)
-    assert next(stream) == "recording"
-    stream.close()
-    assert finished.is_set()
+    asyncio.run(scenario())
+    assert finished == ["recorded"]
 
 
 def test_a_failure_nobody_waits_for_is_not_logged(engine: Engine, caplog: pytest.LogCaptureFixture) -> None:

@@ -69,6 +69,7 @@ def test_each_variable_is_one_setting(variable: str, text: str, name: str, value
     ("variable", "text"),
     [
         ("LINKHUB_DATA", "relative/path"),
+        ("LINKHUB_DATA", "~nobody-of-this-name/hub"),
         ("LINKHUB_ADDRESS", "hub.example"),
         ("LINKHUB_PORT", "0"),
         ("LINKHUB_PORT", "65536"),
@@ -84,6 +85,7 @@ def test_each_variable_is_one_setting(variable: str, text: str, name: str, value
         ("LINKHUB_PROXY", "https://proxy:1"),
         ("LINKHUB_PROXY", "http://user:word@proxy:1"),
         ("LINKHUB_PROXY", "http://proxy"),
+        ("LINKHUB_PROXY", "http://proxy:99999"),
         ("LINKHUB_TOKEN_LIMIT", "61"),
         ("LINKHUB_INTERVAL_MINUTES", "0"),
         ("LINKHUB_LOG_LEVEL", "LOUD"),
