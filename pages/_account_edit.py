@@ -63,7 +63,7 @@ def edit(account: Account) -> None:
             except HubError as error:
                 st.error(_ui.plain(str(error)))
             else:
-                st.toast("Saved", icon=":material/check:")
+                _ui.tell("Saved", "check")
                 st.rerun()
     with right, st.container(border=True):
         st.subheader("Server", anchor=False)

@@ -88,7 +88,7 @@ def empty_page() -> None:
             "Admin Console → Settings → Organization info → View API key. Plans: Teams and Enterprise."
         )
         if st.button("Link an organization", type="primary", key="door_link", icon=":material/add_link:"):
-            st.switch_page("link.py")
+            _ui.open_page("link.py")
     if _ui.hub().sandbox.offered:
         with right.container(border=True, height="stretch"):
             st.subheader("Try it without a key", anchor=False)
@@ -97,7 +97,7 @@ def empty_page() -> None:
                 "healthy, disabled, without API, on Vaultwarden. Its keys open nothing."
             )
             if st.button("Open the sandbox", key="door_sandbox", icon=":material/science:"):
-                st.switch_page("link.py", query_params={"region": RegionId.SANDBOX})
+                _ui.open_page("link.py", region=RegionId.SANDBOX)
 
 
 def counts(lines: Sequence[Line]) -> None:

@@ -65,9 +65,9 @@ def pause_or_resume(account_id: str, label: str, lifecycle: Lifecycle) -> None:
     try:
         _ui.hub().resume(account_id, actor=_ui.ACTOR)
     except NotFound as gone:
-        st.toast(_ui.plain(str(gone)), icon=":material/link_off:")
+        _ui.tell(str(gone), "link_off")
     else:
-        st.toast(f"“{_ui.plain(label)}” is checked again.", icon=":material/play_circle:")
+        _ui.tell(f"“{label}” is checked again.", "play_circle")
 
 
 def show_dialog() -> None:
@@ -120,4 +120,4 @@ def _unlink_dialog(account_id: str, label: str) -> None:
             return
         _close()
         state.unlinked = gone.label
-        st.switch_page("accounts.py")
+        _ui.open_page("accounts.py")

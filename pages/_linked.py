@@ -44,7 +44,7 @@ def _popup(account: Account) -> None:
             st.rerun()
         if st.button("Go to accounts", key="linked_accounts"):
             _forget()
-            st.switch_page("accounts.py")
+            _ui.open_page("accounts.py")
 
 
 def facts_table(rows: dict[str, str]) -> None:

@@ -2,6 +2,7 @@
 
 import streamlit as st
 
+from pages import _ui
 from pages._look import ICON, LOGO
 
 st.set_page_config(
@@ -11,6 +12,7 @@ st.set_page_config(
     # Without an entry of its own the whole menu is hidden, the choice between light and dark with it.
     menu_items={"About": "Link Hub for Bitwarden. Not affiliated with Bitwarden, Inc."},
 )
+_ui.show_told()
 st.logo(LOGO, size="large")
 st.navigation(
     [

@@ -104,6 +104,24 @@ def _numbered(lines: Sequence[str]) -> str:
     return "\n".join(f"{number}. {plain(line)}" for number, line in enumerate(lines, 1))
 
 
+def tell(message: str, icon: str) -> None:
+    """Have a short message shown in the next run: what this run shows is lost when it ends in a rerun."""
+    st.session_state.told = (plain(message), f":material/{icon}:")
+
+
+def show_told() -> None:
+    """Show the message an earlier run left."""
+    if told := st.session_state.pop("told", None):
+        message, icon = told
+        st.toast(message, icon=icon)
+
+
+def open_page(page: str, **query: str) -> None:
+    """Go to another page."""
+    # Without query parameters of its own, `switch_page` fails while a filter or a view stands in the address.
+    st.switch_page(page, query_params=query)
+
+
 def open_account(account_id: str, **query: str) -> None:
     """Go to an account's page."""
-    st.switch_page("account.py", query_params={"account": account_id, **query})
+    open_page("account.py", account=account_id, **query)

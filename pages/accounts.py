@@ -19,7 +19,7 @@ with st.container(horizontal=True, vertical_alignment="bottom"):
     st.title("Accounts", width="stretch", anchor=False)
     check_all = st.button("Check all", key="check_all", icon=":material/refresh:")
     if st.button("Link an organization", type="primary", key="go_link", icon=":material/add_link:"):
-        st.switch_page("link.py")
+        _ui.open_page("link.py")
 
 if label := state.pop("unlinked", None):
     st.success(

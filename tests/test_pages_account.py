@@ -309,6 +309,16 @@ def test_unlink(account: Account) -> None:
     assert page(account).at.title[0].value == "No such account"
 
 
+@pytest.mark.parametrize("view", ["Overview", "History", "Relink", "Edit"])
+def test_unlink_from_every_view(account: Account, view: str) -> None:
+    """Whatever view stands in the address, unlinking leads to the list."""
+    visitor = page(account, do=view)
+    visitor.at.menu_button("more").click("Unlink")
+    visitor.run().fill(unlink_label=account.label).press("unlink_go")
+    assert visitor.at.title[0].value == "Accounts"
+    assert not hub().accounts()
+
+
 def test_locked_secret(account: Account) -> None:
     """A stored secret that no longer opens is told, and relinking mends it."""
     with hub().store.database.write() as con:

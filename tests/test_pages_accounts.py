@@ -136,6 +136,15 @@ def test_filters_come_from_the_address() -> None:
     assert len(listed(Visitor(status="Splendid", tag="none", **{"in": "mars"}))) == 5
 
 
+def test_leaving_a_filtered_table(mixed: dict[str, Account]) -> None:
+    """With filters in the address every way to another page is open."""
+    filtered = {"q": "bak", "status": "Healthy"}
+    assert Visitor(**filtered).press("go_link").at.title[0].value == "Link an organization"
+    assert act(Visitor(**filtered), "Open", mixed["Meadow"]).at.title[0].value == "Meadow Bakery"
+    visitor = act(Visitor(**filtered), "Unlink", mixed["Harbor"])
+    assert not visitor.fill(unlink_label="Harbor Clinic").press("unlink_go").at.error
+
+
 def test_region_filter_only_with_two_regions() -> None:
     """A filter that could change nothing is not shown."""
     one, two = link("Meadow"), link("Harbor")
