@@ -1,4 +1,4 @@
-"""The parts of the Link page: region picker, address, key fields, what went wrong, and the guide beside them."""
+"""The form of the Link page: region picker, address, key fields, and what went wrong."""
 
 from __future__ import annotations
 
@@ -30,7 +30,8 @@ _SERVER_NAMES = {
     ServerName.VAULTWARDEN: "Vaultwarden",
 }
 _FIELDS = ("link_client_id", "link_secret", "link_label", "link_tags", "link_note", "link_ca")
-_ANY_SECRET = "0" * 30
+ANY_SECRET = "0" * 30
+"""Stands for the secret where only the client ID is read."""
 
 
 def pick_region() -> RegionId:
@@ -145,46 +146,17 @@ def show_outcome() -> None:
 
 
 def forget() -> None:
-    """Empty the form after a success."""
-    for name in (*_FIELDS, "link_failed", "link_twin", "link_kept"):
+    """Have the form empty in the next run: a field that is on the page already cannot be changed in this one."""
+    for name in ("link_failed", "link_twin", "link_kept"):
         state.pop(name, None)
+    state.link_forget = True
 
 
-def guide(region: RegionId, where: Endpoints | None) -> None:
-    """Show where the key is found, for this region and this client id."""
-    with st.container(border=True):
-        if region is RegionId.SANDBOX:
-            _sandbox_guide(state.link_sandbox_organization)
-            return
-        st.subheader("Where to find the key", anchor=False)
-        vault = (where.vault if where else None) or None
-        name = f"`{vault}`" if vault else "your own server's web vault"
-        st.markdown(
-            f"1. Sign in to {name} as an **Owner**. Nobody else can see the key; staff of a provider that manages the "
-            "organization can, too.\n"
-            "2. Open **Admin Console → Settings → Organization info**.\n"
-            "3. **View API key**, and confirm with your master password.\n"
-            "4. Copy **client_id** and **client_secret** into this form."
-        )
-        link = _deep_link(where)
-        if link:
-            st.link_button("Open Organization info", link, icon=":material/open_in_new:")
-        elif vault:
-            st.caption("Type the client ID, and a button here opens the right page.")
-        if region is RegionId.SELF_HOSTED:
-            st.markdown(
-                "A self-hosted organization has **its own key**: the one of the cloud organization that pays for its "
-                "license does not work here."
-            )
-        else:
-            st.markdown("No **View API key** there? The plan has no API: it comes with **Teams** and **Enterprise**.")
-    with st.container(border=True):
-        st.subheader("What this key can do", anchor=False)
-        st.markdown(
-            "It has the powers of an **Owner** over members, groups, collections and policies. There is no weaker "
-            "one. This dashboard only ever asks for lists, stores the secret sealed, and sends it to no address but "
-            "the one above. It cannot see vault items."
-        )
+def empty_if_forgotten() -> None:
+    """Empty the fields after a success; what was only dropped would stay in the browser's fields."""
+    if state.pop("link_forget", False):
+        for name in _FIELDS:
+            state[name] = ""
 
 
 # ---- inside
@@ -238,7 +210,7 @@ def _client_id_problem(error: InputError | None) -> None:
     typed = state.get("link_client_id", "")
     if typed and not error:
         try:
-            for note in parse_key(typed, _ANY_SECRET).notes:
+            for note in parse_key(typed, ANY_SECRET).notes:
                 st.caption(f":material/auto_fix_high: {_ui.plain(note)}")
         except InputError as found:
             error = found
@@ -301,18 +273,6 @@ def _pick_sandbox() -> None:
     )
 
 
-def _sandbox_guide(chosen: SandboxOrganization) -> None:
-    st.subheader("The sandbox", anchor=False)
-    st.markdown(
-        "A stand-in for Bitwarden on this machine. It answers as the real servers do; its keys open nothing.\n"
-        "1. Choose an organization.\n"
-        "2. **Use this key** fills in its client ID and secret.\n"
-        "3. **Verify and link**."
-    )
-    st.markdown(f"**{_ui.plain(chosen.name)}**  \n{_ui.plain(chosen.story)}")
-    st.code(f"client_id: {chosen.client_id}\nclient_secret: {chosen.secret}", language=None, wrap_lines=True)
-
-
 def _use_sandbox(organization: SandboxOrganization) -> None:
     state.link_client_id = organization.client_id
     state.link_secret = organization.secret
@@ -322,14 +282,6 @@ def _use_sandbox(organization: SandboxOrganization) -> None:
 
 def _sandbox_endpoints() -> Endpoints:
     return _ui.hub().sandbox.endpoints(state.get("link_sandbox_server") or ServerName.US)
-
-
-def _deep_link(where: Endpoints | None) -> str | None:
-    try:
-        key = parse_key(state.get("link_client_id", ""), _ANY_SECRET).key
-    except InputError:
-        return None
-    return regions.organization_page(where, key.organization_id) if where else None
 
 
 def _show_twin(account_id: str, label: str, ticket: str) -> None:

@@ -6,14 +6,15 @@ import streamlit as st
 
 from hub_core.drafts import Draft
 from hub_core.errors import AlreadyLinked, HubError, VerifyFailed
-from pages import _link_form, _linked, _ui
+from pages import _link_form, _link_guide, _linked, _ui
 
 hub = _ui.hub()
 state = st.session_state
 
+_link_form.empty_if_forgotten()
 _linked.show_if_any()
 
-st.title("Link an organization")
+st.title("Link an organization", anchor=False)
 form_side, guide_side = st.columns([3, 2], gap="large")
 
 with form_side:
@@ -21,6 +22,11 @@ with form_side:
     where = _link_form.pick_server(region)
     _link_form.paste_everything()
     _link_form.fields(region)
+
+with guide_side:
+    _link_guide.show(region, where)
+
+with form_side:
     ticket = state.pop("link_ticket", None)
     draft = hub.take(ticket) if ticket else None
     if isinstance(draft, Draft):
@@ -45,6 +51,3 @@ with form_side:
             state.linked = linked.account.id
             st.rerun()
     _link_form.show_outcome()
-
-with guide_side:
-    _link_form.guide(region, where)
