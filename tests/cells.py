@@ -68,8 +68,15 @@ Act = bytes | Callable[[Talk], object]
 def own(body: object = b"", code: str = "200 OK", /, **headers: str) -> bytes:
     """Return an answer with the marks of Bitwarden's own; a text or bytes as they are, anything else as JSON."""
     named = {name.replace("_", "-"): text for name, text in headers.items()}
-    date = {"Date": format_datetime(datetime.now(UTC), usegmt=True)}
-    return answer(_bytes(body), status=code, headers=MARKS | date | named)
+    return answer(_bytes(body), status=code, headers=MARKS | {"Date": _NOW} | named)
+
+
+_NOW = "@now@"
+
+
+def stamped(data: bytes) -> bytes:
+    """Return an answer with the present time in its Date header: the table is older than its run."""
+    return data.replace(_NOW.encode(), format_datetime(datetime.now(UTC), usegmt=True).encode(), 1)
 
 
 def front(body: bytes, code: str, **headers: str) -> bytes:
@@ -317,9 +324,9 @@ def _script(cell: Cell) -> Callable[[Talk], None]:
         while request := talk.request():
             act = next((a for path, a in cell.at.items() if _covers(path, request.path)), None)
             if act is None:
-                talk.send(proper(request.path, talk._server.port))
+                talk.send(stamped(proper(request.path, talk._server.port)))
             elif isinstance(act, bytes):
-                talk.send(act)
+                talk.send(stamped(act))
             elif isinstance(act, ByPort):
                 act(talk)
             else:
@@ -341,7 +348,7 @@ class ByPort:
 
     def __call__(self, talk: Talk) -> None:
         """Send it."""
-        talk.send(own(self.body(talk._server.port)))
+        talk.send(stamped(own(self.body(talk._server.port))))
 
 
 @contextlib.contextmanager

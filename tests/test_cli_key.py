@@ -162,11 +162,12 @@ def test_a_database_that_refuses_puts_the_old_key_back(cli: Terminal) -> None:
 def test_a_kill_between_file_and_database_leaves_a_way_back(cli: Terminal) -> None:
     """The next start refuses with 78 and names the kept file; renaming it as told opens everything."""
     old = cli("key", "status", "--json").json["master_id"]
-    kept = cli.config / f"master.key.{old}"
+    kept, file = cli.config / f"master.key.{old}", cli.config / "master.key"
+    before = file.read_bytes()
     with database_busy(cli):
         process = child("key", "rekey", "--generate")
         until = time.monotonic() + DEADLINE
-        while not kept.exists() and process.poll() is None and time.monotonic() < until:
+        while file.read_bytes() == before and process.poll() is None and time.monotonic() < until:
             os.sched_yield()
         process.kill()
         process.communicate()
