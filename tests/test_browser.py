@@ -78,12 +78,17 @@ def popup(tab: Tab, label: str) -> None:
     tab.settle()
 
 
-def row_menu(tab: Tab, row: int, entry: str) -> None:
+def row_menu(tab: Tab, row: int, entry: str, *, scrolled: int = 0) -> None:
     """Open a row's menu in the table by mouse and choose an entry."""
     canvas = tab.page.locator("[data-testid=stDataFrame] canvas").first
+    canvas.scroll_into_view_if_needed()
+    tab.page.locator("[data-testid=stDataFrame] .dvn-scroller").evaluate(
+        "(grid, left) => { grid.scrollLeft = left; return new Promise(drawn => requestAnimationFrame(drawn)) }",
+        scrolled,
+    )
     box = canvas.bounding_box()
     assert box
-    tab.page.mouse.click(box["x"] + 1080, box["y"] + 36 + 40 * row + 20)
+    tab.page.mouse.click(box["x"] + 1080 - scrolled, box["y"] + 36 + 40 * row + 20)
     tab.page.get_by_role("menuitem", name=entry).or_(tab.page.get_by_role("option", name=entry)).first.click()
 
 
@@ -277,12 +282,13 @@ def test_narrow_screen(stage: Stage) -> None:
         tab.page.get_by_test_id("stSidebarCollapseButton").get_by_role("button").click()
         tab.settle()
         tab.shot("narrow")
-        grid = tab.page.get_by_test_id("stDataFrame")
-        grid.scroll_into_view_if_needed()
-        grid.hover()
-        tab.page.mouse.wheel(2000, 0)
         tab.page.get_by_label("Search").first.fill("Harbor")
         tab.page.get_by_text("1 of 5 accounts").wait_for()
+        tab.settle()
+        row_menu(tab, 0, "Open", scrolled=800)
+        tab.page.get_by_role("heading", name="Harbor Clinic").wait_for()
+        tab.page.get_by_test_id("stPageLink").get_by_role("link", name="Accounts").click()
+        tab.page.get_by_role("heading", name="Accounts", exact=True).wait_for()
         tab.settle()
         tab.button("Link an organization").click()
         tab.page.get_by_role("heading", name="Link an organization").wait_for()
