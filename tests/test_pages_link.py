@@ -510,7 +510,8 @@ def test_hub_starts_its_own_sandbox(monkeypatch: pytest.MonkeyPatch, free_port: 
     (tmp_path / "data" / "sandbox" / "ca.pem").unlink()
     with socket.create_server(("127.0.0.1", free_port)):
         visitor = in_sandbox("Meadow").press("link_submit")
-        assert f"port {free_port} is taken" in visitor.texts("error")[0]
+        assert "The sandbox cannot start" in visitor.texts("error")[0]
+        assert f"port {free_port}." in visitor.texts("error")[0]
         assert visitor.value("link_client_id") == organization("Meadow").client_id
     then_links(visitor)
     assert hub().sandbox.state
