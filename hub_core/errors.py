@@ -6,6 +6,8 @@
     ├── AlreadyLinked         this organization is linked here already
     ├── WrongOrganization     a key of another organization was given for this account
     ├── NotFound              no such account
+    ├── ChangedMeanwhile      somebody else changed this account while it was being verified
+    ├── Paused                the checks of this account are paused
     ├── VerifyFailed          the check of a new key stopped; carries the check
     ├── RemoteError           a server did not give what we asked; carries the reason
     ├── SandboxUnavailable    the sandbox is off, or its port is taken
@@ -69,6 +71,22 @@ class WrongOrganization(HubError):
 
 class NotFound(HubError):
     """No account with this id."""
+
+
+class ChangedMeanwhile(HubError):
+    """Somebody else changed the key or the server of this account meanwhile; nothing was changed here."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "Somebody changed the key or the server of this account meanwhile. Look at it, then try again."
+        )
+
+
+class Paused(HubError):
+    """The checks of this account are paused; a person has to resume them."""
+
+    def __init__(self) -> None:
+        super().__init__("The checks of this account are paused. Resume them first.")
 
 
 class VerifyFailed(HubError):

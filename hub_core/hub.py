@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Self
 from uuid import uuid4
 
 from hub_core import drafts
-from hub_core.bitwarden.credentials import clean, parse_key
+from hub_core.bitwarden.credentials import clean, parse_block, parse_key
 from hub_core.bitwarden.regions import sibling
 from hub_core.bitwarden.transport import resolve
 from hub_core.clock import Clock
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from hub_core.model import Endpoints, Transition
     from hub_core.settings import Settings
     from hub_core.storage.statements import Ring
+    from hub_core.storage.store import Loaded
 
 __all__ = ["Hub", "Linked", "Progress"]
 
@@ -213,7 +214,7 @@ class Hub:
         return status.is_stale(checked_at, lifecycle, now=self.clock.now(), interval=interval)
 
     def check(self, account_id: str, *, watch: Watch = _ignore, trigger: Trigger = Trigger.MANUAL) -> Check:
-        """Check one account with a fresh token and record it; raises NotFound."""
+        """Check one account with a fresh token and record it; raises NotFound, Paused."""
         return self._examiner.check(account_id, trigger, watch)
 
     def check_many(self, account_ids: Sequence[str]) -> Generator[Progress | None, None, None]:
@@ -226,9 +227,11 @@ class Hub:
         rows = [row for row in self.accounts() if row.id in wanted and row.lifecycle is Lifecycle.ACTIVE]
         return self._examiner.check_many(rows)
 
-    def read_new_key(self, account_id: str, secret: str, client_id: str = "") -> ApiKey:
-        """Read a typed new secret for an account, and a client id if one came along; raises InputError, NotFound."""
-        return parse_key(client_id or self.account(account_id).client_id, secret).key
+    def read_new_key(self, account_id: str, pasted: str) -> ApiKey:
+        """Read a new secret for an account, alone or in a block with its client id; raises InputError, NotFound."""
+        found = parse_block(pasted)
+        client_id = found.client_id or self.account(account_id).client_id
+        return parse_key(client_id, found.secret or pasted).key
 
     def relink(self, account_id: str, key: ApiKey, *, actor: str, watch: Watch = _ignore) -> Check:
         """Give an account its organization's new key.
@@ -236,13 +239,14 @@ class Hub:
         Raises:
             WrongOrganization: the key is another organization's; nothing was sent.
             VerifyFailed: a stage failed; the old key stays.
-            NotFound: unlinked meanwhile.
+            NotFound, ChangedMeanwhile: unlinked or changed by somebody else meanwhile.
         """
-        account = self.account(account_id)
+        loaded = self.store.load(account_id)
+        account = loaded.account
         if key.client_id != account.client_id:
             raise WrongOrganization(account.organization_id, key.organization_id)
         return self._replace(
-            account,
+            loaded,
             key,
             account.endpoints,
             account.ca_pem,
@@ -266,15 +270,16 @@ class Hub:
     def edit_server(self, account_id: str, form: Form, *, actor: str, watch: Watch = _ignore) -> Check:
         """Change an account's address or CA certificate through the same verification.
 
-        The stored secret may be sent only to the identity origin it was sealed for, so another address asks for it
-        again.
+        The stored secret may be sent only to the addresses it was sealed for, so another one asks for it again.
 
         Raises:
             InputError: the address, the CA or the secret needs correcting.
             SealError: the stored secret cannot be opened; relink instead.
-            AlreadyLinked, VerifyFailed: nothing was changed.
+            AlreadyLinked, VerifyFailed, ChangedMeanwhile: nothing was changed.
         """
-        account = self.account(account_id)
+        # One reading of the account: the secret is sent to the addresses it was stored with, or not at all.
+        loaded = self.store.load(account_id)
+        account = loaded.account
         place = drafts.read_server(form, sandbox=None, plaintext_hosts=self.settings.plaintext_hosts)
         ca_pem = drafts.read_ca(form.ca)
         if place.organization_id not in {None, account.organization_id}:
@@ -290,9 +295,12 @@ class Hub:
                 Reason.SECRET_MISSING,
                 "Paste the client secret again: a stored secret is never sent to another address.",
             )
-        key = parse_key(account.client_id, form.secret).key if typed else self._stored_key(account_id)
+        if typed:
+            key = parse_key(account.client_id, form.secret).key
+        else:
+            key = ApiKey(account.client_id, self.keychain.open(loaded.sealed, loaded.ring))
         return self._replace(
-            account, key, place.endpoints, ca_pem, entered=typed, trigger=Trigger.EDIT, actor=actor, watch=watch
+            loaded, key, place.endpoints, ca_pem, entered=typed, trigger=Trigger.EDIT, actor=actor, watch=watch
         )
 
     def pause(self, account_id: str, why: str, *, actor: str) -> None:
@@ -332,17 +340,13 @@ class Hub:
             raise VerifyFailed(check)
         return check
 
-    def _stored_key(self, account_id: str) -> ApiKey:
-        loaded = self.store.load(account_id)
-        return ApiKey(loaded.account.client_id, self.keychain.open(loaded.sealed, loaded.ring))
-
     def _sealing(self, account_id: str, key: ApiKey, endpoints: Endpoints) -> Callable[[Ring], str]:
         """Return what seals a key, in the transaction that stores it, for where it was proved."""
         return lambda ring: self.keychain.seal(key, ring, account_id=account_id, endpoints=endpoints)
 
     def _replace(
         self,
-        account: Account,
+        loaded: Loaded,
         key: ApiKey,
         endpoints: Endpoints,
         ca_pem: str | None,
@@ -352,6 +356,7 @@ class Hub:
         actor: str,
         watch: Watch,
     ) -> Check:
+        account = loaded.account
         check = self._verify(
             checks.Subject(
                 endpoints,
@@ -371,6 +376,7 @@ class Hub:
 
         self.store.replace_key(
             account.id,
+            loaded.generation,
             seal=self._sealing(account.id, key, endpoints),
             endpoints=endpoints,
             ca_pem=ca_pem,

@@ -175,11 +175,6 @@ class Endpoints:
         """`scheme://host[:port]` of the identity address: what a sealed secret is bound to."""
         return origin_of(self.identity)
 
-    @property
-    def api_origin(self) -> str:
-        """`scheme://host[:port]` of the API address."""
-        return origin_of(self.api)
-
 
 def origin_of(url: str) -> str:
     """Return `scheme://host[:port]` of an already normalized address."""

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import errno
+import socket
+import ssl
 import threading
 from typing import TYPE_CHECKING
 
@@ -12,6 +15,9 @@ if TYPE_CHECKING:
     from hub_core.model import Endpoints
     from hub_core.sandbox import RunningSandbox, SandboxOrganization
     from hub_core.settings import Settings
+
+
+_PROOF_S = 3.0
 
 
 class SandboxHost:
@@ -40,7 +46,7 @@ class SandboxHost:
         return self._ca_file.read_text(encoding="ascii")
 
     def organizations(self) -> tuple[SandboxOrganization, ...]:
-        """Return the organizations with the keys that are right at present."""
+        """Return the organizations; their keys as they are now if the sandbox runs here, else as they were made."""
         return (self.state or Sandbox()).organizations
 
     def endpoints(self, server: str) -> Endpoints:
@@ -73,11 +79,27 @@ class SandboxHost:
                 self._running = serve(state, port=self._port, folder=self._folder)
                 self.state = state
             except OSError as error:
+                if error.errno != errno.EADDRINUSE:
+                    why = (error.strerror or type(error).__name__).lower()
+                    raise SandboxUnavailable(f"The sandbox cannot start in {self._folder}: {why}.") from None
                 # The command line and the dashboard may both want it: the one that came first serves both.
-                if not self._ca_file.exists():
+                if not self._runs_elsewhere():
                     raise SandboxUnavailable(
-                        f"The sandbox cannot start: port {self._port} is taken. Set LINKHUB_SANDBOX_PORT to a free one."
-                    ) from error
+                        f"The sandbox cannot start: another program uses port {self._port}. "
+                        "Set LINKHUB_SANDBOX_PORT to a free one."
+                    ) from None
+
+    def _runs_elsewhere(self) -> bool:
+        """Tell whether what has our port is this installation's sandbox: only that can prove our own CA."""
+        try:
+            context = ssl.create_default_context(cafile=str(self._ca_file))
+            with (
+                socket.create_connection(("127.0.0.1", self._port), timeout=_PROOF_S) as raw,
+                context.wrap_socket(raw, server_hostname="127.0.0.1"),
+            ):
+                return True
+        except OSError:
+            return False
 
     def close(self) -> None:
         """Stop it if it was started here."""

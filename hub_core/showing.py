@@ -20,6 +20,17 @@ if TYPE_CHECKING:
 
 NOT_REPORTED = "not reported"
 
+WORST_FIRST = (
+    texts.LOCKED,
+    *(texts.STATUSES[status] for status in (Status.FAILING, Status.UNREACHABLE, Status.DEGRADED, Status.UNKNOWN)),
+    texts.STALE,
+    *(texts.STATUSES[status] for status in (Status.LIMITED, Status.HEALTHY)),
+    texts.PAUSED,
+)
+"""Every way an account is shown. What is not known stands before what is well; what was paused comes last."""
+
+RANK = {text.word: rank for rank, text in enumerate(WORST_FIRST)}
+
 
 def shown(hub: Hub, row: AccountRow | Account) -> StatusText:
     """Return how an account is shown now: what nobody should believe any more hides the status."""

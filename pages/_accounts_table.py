@@ -11,7 +11,7 @@ import streamlit as st
 from hub_core import showing, texts
 from hub_core.bitwarden import regions
 from hub_core.exports import to_csv
-from hub_core.model import Lifecycle, RegionId, Status
+from hub_core.model import Lifecycle, RegionId
 from pages import _actions, _ui
 
 if TYPE_CHECKING:
@@ -21,17 +21,7 @@ if TYPE_CHECKING:
 
 state = st.session_state
 
-_WORST = (
-    texts.LOCKED,
-    *(texts.STATUSES[status] for status in (Status.FAILING, Status.UNREACHABLE, Status.DEGRADED, Status.UNKNOWN)),
-    texts.STALE,
-    *(texts.STATUSES[status] for status in (Status.LIMITED, Status.HEALTHY)),
-    texts.PAUSED,
-)
-"""Worst first. What is not known stands before what is well; what a person paused comes last."""
-
-_RANK = {text.word: rank for rank, text in enumerate(_WORST)}
-_MARKED = {text.word: f"{text.mark} {text.word}" for text in _WORST}
+_MARKED = {text.word: f"{text.mark} {text.word}" for text in showing.WORST_FIRST}
 """Cells of the table hold text only, and colour alone tells nothing to many: a sign stands beside the word."""
 
 _REGION_NAMES = {row.id.value: row.name for row in regions.REGIONS}
@@ -122,7 +112,7 @@ def filters(lines: Sequence[Line]) -> list[Line]:
         )  # fmt: skip
         words = st.pills(
             "Status",
-            [word for word in _RANK if word in present],
+            [word for word in showing.RANK if word in present],
             selection_mode="multi",
             key="status",
             bind="query-params",
@@ -151,7 +141,7 @@ def filters(lines: Sequence[Line]) -> list[Line]:
         and (not wanted_tags or set(wanted_tags) & set(line.row.tags))
         and (not needle or needle in _haystack(line.row))
     ]
-    return sorted(kept, key=lambda line: (_RANK[line.word], line.row.label.casefold()))
+    return sorted(kept, key=lambda line: (showing.RANK[line.word], line.row.label.casefold()))
 
 
 def table(lines: Sequence[Line], *, total: int) -> None:
@@ -170,7 +160,7 @@ def table(lines: Sequence[Line], *, total: int) -> None:
         column_config={
             "Status": st.column_config.MultiselectColumn(
                 options=list(_MARKED.values()),
-                color=[_COLORS[text.color] for text in _WORST],
+                color=[_COLORS[text.color] for text in showing.WORST_FIRST],
                 width=130,
             ),
             "Account": st.column_config.TextColumn(width=170),

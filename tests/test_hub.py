@@ -17,6 +17,7 @@ from hub_core.errors import (
     InputError,
     InvalidForm,
     NotFound,
+    Paused,
     SandboxUnavailable,
     SealError,
     StorageError,
@@ -487,11 +488,24 @@ def test_a_key_of_another_organization_is_refused_before_anything_is_sent(hub: H
     account_id = link(hub, organization(running, "Harbor")).account.id
     meadow = organization(running, "Meadow")
     before, entered = asked(running), hub.account(account_id).key_entered_at
+    block = f"client_id: {meadow.client_id}\nclient_secret: {meadow.secret}"
     with pytest.raises(WrongOrganization) as caught:
-        hub.relink(account_id, hub.read_new_key(account_id, meadow.secret, meadow.client_id), actor="test")
+        hub.relink(account_id, hub.read_new_key(account_id, block), actor="test")
     assert caught.value.got == MEADOW
     assert asked(running) == before
     assert hub.account(account_id).key_entered_at == entered
+
+
+def test_a_paused_account_is_not_checked(hub: Hub, running: RunningSandbox) -> None:
+    """While a person has stopped the checks, a check is refused with a sentence and nothing is sent."""
+    account_id = link(hub, organization(running, "Harbor")).account.id
+    hub.pause(account_id, "moves", actor="test")
+    before = asked(running)
+    with pytest.raises(Paused, match="Resume them first"):
+        hub.check(account_id)
+    assert asked(running) == before
+    hub.resume(account_id, actor="test")
+    assert hub.check(account_id).failure is None
 
 
 def test_a_refused_new_key_keeps_the_old_one(hub: Hub, running: RunningSandbox) -> None:

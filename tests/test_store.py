@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from hub_core.errors import AlreadyLinked, NotFound
+from hub_core.errors import AlreadyLinked, ChangedMeanwhile, NotFound
 from hub_core.health import status
 from hub_core.model import (
     Account,
@@ -107,10 +107,13 @@ def record(store: Store, made: Account, check: Check, generation: int = 0) -> St
     return store.record(made.id, generation, check=check, step=lambda present: status.step(present, check))
 
 
-def replace_key(store: Store, made: Account, endpoints: Endpoints = EU, *, entered: bool = True) -> None:
+def replace_key(
+    store: Store, made: Account, endpoints: Endpoints = EU, *, generation: int = 0, entered: bool = True
+) -> None:
     check = good(NOW + timedelta(hours=1), trigger=Trigger.RELINK)
     store.replace_key(
         made.id,
+        generation,
         seal=lambda _: "resealed",
         endpoints=endpoints,
         ca_pem="PEM",
@@ -316,6 +319,16 @@ def test_a_new_key_replaces_the_old_with_its_check(store: Store) -> None:
     assert loaded.account.standing.status is Status.HEALTHY
     assert loaded.generation == 1
     assert store.audit_trail()[0]["detail"] == {"identity": OWN.identity, "api": OWN.api}
+
+
+def test_a_key_verified_for_an_older_generation_is_not_stored(store: Store) -> None:
+    """Of two people who change key or server at once, the second is told, and undoes nothing."""
+    made = account()
+    add(store, made)
+    replace_key(store, made)
+    with pytest.raises(ChangedMeanwhile):
+        replace_key(store, made, OWN)
+    assert store.account(made.id).endpoints == EU
 
 
 def test_the_time_of_entry_stays_when_no_secret_was_typed(store: Store) -> None:

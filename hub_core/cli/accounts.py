@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from hub_core.storage.store import AccountRow, StoredCheck
 
 _WELL = frozenset({Status.HEALTHY, Status.LIMITED})
-_WORST_FIRST = {status: place for place, status in enumerate(Status)}
 _SHORT_ID = 8
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON for machines.")
@@ -147,7 +146,7 @@ def _is_well(hub: Hub, row: AccountRow) -> bool:
 
 def _show_rows(hub: Hub, rows: Sequence[AccountRow], *, as_json: bool) -> None:
     now = hub.clock.now()
-    rows = sorted(rows, key=lambda r: (r.lifecycle is Lifecycle.PAUSED, _WORST_FIRST[r.status], r.label.casefold()))
+    rows = sorted(rows, key=lambda r: (showing.RANK[showing.shown(hub, r).word], r.label.casefold()))
     if as_json:
         output.show_json([describe.row_values(hub, row) for row in rows])
     elif not rows:

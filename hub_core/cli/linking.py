@@ -109,8 +109,6 @@ def relink(*, account: str, secret_file: Path | None) -> int:
     """
     with open_hub() as hub:
         known = hub.account(find(hub.accounts(), account).id)
-        if known.endpoints.region is RegionId.SANDBOX:
-            hub.sandbox.wake()
         key = hub.read_new_key(known.id, entry.read_secret(secret_file, prompt=_SECRET_PROMPT))
         return _verified(
             hub,

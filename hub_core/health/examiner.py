@@ -13,9 +13,9 @@ from hub_core.bitwarden.policy import OutboundPolicy
 from hub_core.bitwarden.regions import REGIONS, region_of_host
 from hub_core.bitwarden.transport import Session
 from hub_core.engine import to_its_end
-from hub_core.errors import MasterKeyError, NotFound, SandboxUnavailable, SealError
+from hub_core.errors import MasterKeyError, NotFound, Paused, SandboxUnavailable, SealError
 from hub_core.health import checks, status
-from hub_core.model import ApiKey, Check, Observation, Outcome, Reason, RegionId, Stage, Trigger
+from hub_core.model import ApiKey, Check, Lifecycle, Observation, Outcome, Reason, RegionId, Stage, Trigger
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Sequence
@@ -93,7 +93,7 @@ class Examiner:
         return self._engine.call(lambda report: self._run(subject, report), watch)
 
     def check(self, account_id: str, trigger: Trigger, watch: Watch) -> Check:
-        """Check one account and record it; raises NotFound."""
+        """Check one account and record it; raises NotFound, Paused."""
         return self._engine.call(lambda report: self._check(account_id, trigger, report), watch).check
 
     def check_many(self, rows: Sequence[AccountRow]) -> Generator[Progress | None, None, None]:
@@ -116,7 +116,7 @@ class Examiner:
             nonlocal done
             standing = None
             async with places_at[row.identity_origin], places:
-                with suppress(NotFound):  # unlinked meanwhile; the others go on
+                with suppress(NotFound, Paused):  # unlinked or paused meanwhile; the others go on
                     standing = (await self._check(row.id, Trigger.MANUAL, waiting, patience_s=PATIENCE_S)).standing
             done += 1
             report(Progress(done, len(rows), row.label, standing.status if standing else None))
@@ -133,15 +133,14 @@ class Examiner:
     async def _check(self, account_id: str, trigger: Trigger, watch: Watch, *, patience_s: float = 0.0) -> _Recorded:
         loaded = await asyncio.to_thread(self._store.load, account_id)
         account = loaded.account
+        if account.lifecycle is Lifecycle.PAUSED:
+            raise Paused
         try:
             secret = self._keychain.open(loaded.sealed, loaded.ring)
         except (SealError, MasterKeyError):
             check = self._locked(trigger)
             watch(check.observations[0])
         else:
-            if account.endpoints.region is RegionId.SANDBOX:
-                with suppress(SandboxUnavailable):  # then nothing answers there, and the check says so
-                    await asyncio.to_thread(self._sandbox.wake)
             subject = checks.Subject(
                 account.endpoints,
                 ApiKey(account.client_id, secret),
@@ -150,6 +149,9 @@ class Examiner:
                 ca_pem=account.ca_pem,
             )
             check = await self._run(subject, watch, patience_s=patience_s)
+            if check.failure and check.failure.reason is Reason.BUDGET_SPENT:
+                # We only told ourselves to wait: as a row of the history it would hide the last real check.
+                return _Recorded(check, account.standing)
         standing = await to_its_end(
             asyncio.to_thread(
                 self._store.record,
@@ -162,6 +164,9 @@ class Examiner:
         return _Recorded(check, standing)
 
     async def _run(self, subject: checks.Subject, watch: Watch, *, patience_s: float = 0.0) -> Check:
+        if subject.endpoints.region is RegionId.SANDBOX:
+            with suppress(SandboxUnavailable):  # then nothing answers there, and the check says so
+                await asyncio.to_thread(self._sandbox.wake)
         clouds = [row.endpoints for row in REGIONS if row.endpoints]
         clouds += [endpoints for _, endpoints in self._sandbox.clouds()]
         means = checks.Means(

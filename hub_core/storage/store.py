@@ -6,7 +6,7 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
-from hub_core.errors import AlreadyLinked
+from hub_core.errors import AlreadyLinked, ChangedMeanwhile
 from hub_core.model import Account, Lifecycle, Observation, Reason, Standing, Status, Transition, Trigger
 from hub_core.storage import codec, statements
 from hub_core.storage.database import Database
@@ -194,6 +194,7 @@ class Store:
     def replace_key(
         self,
         account_id: str,
+        generation: int,
         *,
         seal: Callable[[Ring], str],
         endpoints: Endpoints,
@@ -210,10 +211,13 @@ class Store:
 
         Raises:
             NotFound: unlinked meanwhile.
+            ChangedMeanwhile: the account is no longer of the generation that was verified.
             AlreadyLinked: another account already links this organization at the new address.
         """
         with self.database.write() as con:
             row = statements.account_row(con, account_id)
+            if row["generation"] != generation:
+                raise ChangedMeanwhile
             twin = statements.twin(con, row["client_id"], endpoints.identity_origin)
             if twin and twin["id"] != account_id:
                 raise AlreadyLinked(twin["id"], twin["label"])
@@ -245,7 +249,7 @@ class Store:
         action = "pause" if lifecycle is Lifecycle.PAUSED else "resume"
         with self.database.write() as con:
             statements.update(con, account_id, {"lifecycle": lifecycle, "pause_reason": why})
-            statements.audit(con, actor, action, at=at, target=account_id, why=why)
+            statements.audit(con, actor, action, at=at, target=account_id)
 
     def unlink(self, account_id: str, *, at: datetime, actor: str) -> None:
         """Erase an account, its secret and its history, also from the WAL; raises NotFound."""

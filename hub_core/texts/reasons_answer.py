@@ -236,7 +236,7 @@ ANSWER: Final[Mapping[Reason, Text]] = MappingProxyType(
             ),
             steps=(
                 OnOwnServer("Check that the address leads to the server you mean, and that no proxy rewrites answers."),
-                "If the address is right, report this with the diagnostics. They contain no secret.",
+                "If the address is right, report this with what “linkhub doctor” prints. It contains no secret.",
             ),
             remedy=Remedy.REPORT,
         ),

@@ -142,7 +142,7 @@ FORMAT: Final[Mapping[Reason, Text]] = MappingProxyType(
         Reason.SECRET_LOCKED: Text(
             title="The stored secret cannot be opened here",
             meaning=(
-                "The hub holds a sealed secret for this account and could not unseal it, so nothing was sent. "
+                "The hub has no secret for this account that it can open, so nothing was sent. "
                 "The key was not judged, and may still be good."
             ),
             causes=(
@@ -151,12 +151,13 @@ FORMAT: Final[Mapping[Reason, Text]] = MappingProxyType(
                     "The address of the account was changed outside the hub. A secret opens only for the address "
                     "it was entered for."
                 ),
+                "The stored secrets were given up with “linkhub key reset”.",
                 "The stored data was altered or damaged.",
             ),
             steps=(
                 (
                     "If the database was moved or restored, put the matching master key in place. "
-                    "“linkhub key verify” says which one is needed."
+                    "“linkhub doctor” says which one is needed."
                 ),
                 "Otherwise relink the account: enter the organization's key again.",
             ),

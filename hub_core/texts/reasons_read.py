@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 _STATUS_PAGE = OnCloud("Look at Bitwarden's status page, status.bitwarden.com.")
-_REPORT = "If this does not help, report it with the diagnostics. They contain no secret."
+_REPORT = "If this does not help, report it with what “linkhub doctor” prints. It contains no secret."
 
 READ: Final[Mapping[Reason, Text]] = MappingProxyType(
     {
@@ -269,7 +269,7 @@ HUB: Final[Mapping[Reason, Text]] = MappingProxyType(
             causes=(),
             steps=(
                 "Check again once.",
-                "If it comes back, report it with the diagnostics and the time. They contain no secret.",
+                "If it comes back, report the time and what “linkhub doctor” prints. Neither contains a secret.",
             ),
             remedy=Remedy.REPORT,
         ),

@@ -210,7 +210,7 @@ TOKEN: Final[Mapping[Reason, Text]] = MappingProxyType(
                 "The server is a variant that treats organization keys differently.",
                 "A fault in this hub.",
             ),
-            steps=("Report this with the diagnostics. They contain no secret.",),
+            steps=("Report this with what “linkhub doctor” prints. It contains no secret.",),
             remedy=Remedy.REPORT,
         ),
         Reason.GRANT_REFUSED: Text(
@@ -223,7 +223,7 @@ TOKEN: Final[Mapping[Reason, Text]] = MappingProxyType(
             steps=(
                 OnOwnServer("Look for a proxy that rewrites requests to /identity."),
                 OnOwnServer("Update the server if it is older than organization keys."),
-                "If neither fits, report this with the diagnostics. They contain no secret.",
+                "If neither fits, report this with what “linkhub doctor” prints. It contains no secret.",
             ),
             remedy=Remedy.REPORT,
         ),
@@ -240,7 +240,7 @@ TOKEN: Final[Mapping[Reason, Text]] = MappingProxyType(
             steps=(
                 OnOwnServer("Look for a proxy that rewrites requests to /identity, or turns http into https."),
                 OnCloud("Look for a proxy or filter between the hub and the internet."),
-                "If there is none, report this with the diagnostics. They contain no secret.",
+                "If there is none, report this with what “linkhub doctor” prints. It contains no secret.",
             ),
             remedy=Remedy.REPORT,
         ),
@@ -258,7 +258,7 @@ TOKEN: Final[Mapping[Reason, Text]] = MappingProxyType(
                 OnOwnServer("Let the proxy pass requests and answers of /identity unchanged."),
                 OnCloud("Let the hub reach the internet through another address, and check again."),
                 OnCloud("If it stays, contact Bitwarden's support. Give them the ray id {ray}."),
-                "If nothing of this fits, report it with the diagnostics. They contain no secret.",
+                "If nothing of this fits, report it with what “linkhub doctor” prints. It contains no secret.",
             ),
             remedy=Remedy.FIX_SERVER,
         ),

@@ -162,7 +162,7 @@ REMEDIES: Final[Mapping[Remedy, RemedyText]] = MappingProxyType(
         Remedy.ASK_OWNER: RemedyText("Ask the Owner", "Only an Owner of the organization can see and settle this."),
         Remedy.FIX_SERVER: RemedyText("Check again", "Fix the cause outside the hub, then check again."),
         Remedy.CORRECT_INPUT: RemedyText("Correct the entry", "Change what was entered and try again."),
-        Remedy.REPORT: RemedyText("Report this", "Send the diagnostics to whoever looks after this hub."),
+        Remedy.REPORT: RemedyText("Report this", "Send what “linkhub doctor” prints to whoever looks after this hub."),
         Remedy.NOTHING: RemedyText("Nothing to do", "This is for your information."),
     }
 )
