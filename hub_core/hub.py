@@ -72,7 +72,7 @@ class Hub:
             resolve=resolve,
             deadline_s=deadline_s,
         )
-        self._held: dict[str, tuple[datetime, Draft | Form]] = {}
+        self._held: dict[str, tuple[datetime, Draft | Form | ApiKey]] = {}
         self._held_lock = threading.Lock()
 
     @classmethod
@@ -172,7 +172,7 @@ class Hub:
         """Return the cloud a refused key may belong to instead, if the refusal came from a cloud."""
         return sibling(endpoints, also=self.sandbox.clouds())
 
-    def hold(self, entry: Draft | Form) -> str:
+    def hold(self, entry: Draft | Form | ApiKey) -> str:
         """Keep what was entered in memory for five minutes and return a ticket for it.
 
         For the one question between two clicks ("try the same key in EU?"), so that the secret needs neither typing
@@ -184,7 +184,7 @@ class Hub:
             self._held[ticket] = (now, entry)
         return ticket
 
-    def take(self, ticket: str) -> Draft | Form | None:
+    def take(self, ticket: str) -> Draft | Form | ApiKey | None:
         """Return what a ticket holds, once; None when it was taken or has expired."""
         with self._held_lock:
             kept = self._held.pop(ticket, None)

@@ -6,17 +6,17 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from hub_core import drafts, showing
+from hub_core import drafts, showing, texts
 from hub_core.bitwarden import regions
 from hub_core.drafts import Draft, Form
 from hub_core.errors import HubError, InputError, VerifyFailed
-from hub_core.model import RegionId
+from hub_core.model import ApiKey, RegionId
 from pages import _ui
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from hub_core.model import Account, ApiKey, Check
+    from hub_core.model import Account, Check
 
 state = st.session_state
 
@@ -32,15 +32,20 @@ def relink(account: Account) -> None:
     if page:
         st.link_button("Open Organization info", page, icon=":material/open_in_new:")
     with st.form("relink_form", border=False):
-        st.text_input("Client secret", type="password", key="relink_secret", autocomplete="new-password")
+        st.text_input(
+            "Client secret",
+            type="password",
+            key="relink_secret",
+            autocomplete="new-password",
+            help="The secret alone, or the whole block as the web vault shows it.",
+        )
         st.form_submit_button(
             "Verify and relink", type="primary", key="relink_go", on_click=_take_secret, args=(account.id,)
         )
     _show_error()
-    handed = state.pop("account_new_key", None)
-    draft = _ui.hub().take(handed) if handed else None
-    key: ApiKey | None = state.pop("relink_key", None) or (draft.key if isinstance(draft, Draft) else None)
-    if key:
+    held = _ui.hub().take(state.pop("relink_ticket", ""))
+    key = held.key if isinstance(held, Draft) else held
+    if isinstance(key, ApiKey):
         _verify(
             f"Verifying the new key of “{_ui.plain(account.label)}”",
             lambda live: _ui.hub().relink(account.id, key, actor=_ui.ACTOR, watch=live),
@@ -118,7 +123,7 @@ def _take_secret(account_id: str) -> None:
     typed = state.relink_secret
     state.relink_secret = ""
     try:
-        state.relink_key = _ui.hub().read_new_key(account_id, typed)
+        state.relink_ticket = _ui.hub().hold(_ui.hub().read_new_key(account_id, typed))
     except HubError as error:
         state.account_error = str(error)
 
@@ -142,7 +147,7 @@ def _take_server(account_id: str) -> None:
 def _verify(title: str, work: Callable[[_ui.LiveStages], Check], account: Account, good: str) -> None:
     live = _ui.LiveStages(title)
     try:
-        check = work(live)
+        work(live)
     except VerifyFailed as error:
         live.finish("Nothing was changed", good=False)
         seen = error.check.failure
@@ -152,13 +157,16 @@ def _verify(title: str, work: Callable[[_ui.LiveStages], Check], account: Accoun
                     _ui.hub(), seen.reason, seen.evidence, account.endpoints, key_accepted=error.check.key_proven
                 )
             )
+        if error.check.retry_after:
+            st.markdown(f"Try again in {texts.duration(error.check.retry_after)}.")
     except (InputError, HubError) as error:
         live.finish("Nothing was changed", good=False)
         st.error(_ui.plain(str(error)))
     else:
         live.finish(good, good=True)
-        st.toast(good, icon=":material/check_circle:")
-        del check
+        _ui.tell(good, "check_circle")
+        state.do_next = "Overview"
+        st.rerun()
 
 
 def _show_error() -> None:

@@ -9,7 +9,7 @@ import streamlit as st
 
 from hub_core import showing, texts
 from hub_core.bitwarden import regions
-from hub_core.model import Lifecycle, Remedy, Status
+from hub_core.model import Lifecycle, Reason, Remedy, Status
 from pages import _actions, _linked, _ui
 
 if TYPE_CHECKING:
@@ -19,8 +19,9 @@ if TYPE_CHECKING:
 state = st.session_state
 
 
-def head(account: Account) -> str | None:
-    """Show label, status and buttons; return `check` when a check was asked for."""
+def head(account: Account) -> bool:
+    """Show label, status and buttons; tell whether a check was asked for."""
+    paused = account.lifecycle is Lifecycle.PAUSED
     with st.container(horizontal=True, vertical_alignment="center"):
         st.title(_ui.plain(account.label), width="content", anchor=False)
         _ui.badge(showing.shown(_ui.hub(), account))
@@ -28,9 +29,9 @@ def head(account: Account) -> str | None:
             st.badge(_ui.plain(tag), color="gray")
         st.space("stretch")
         # One primary button on the page: the banner's, while something must be done.
-        kind: Literal["primary", "secondary"] = "secondary" if account.standing.status is Status.FAILING else "primary"
-        asked = st.button("Check now", type=kind, icon=":material/refresh:", key="check_now")
-        paused = account.lifecycle is Lifecycle.PAUSED
+        well = account.standing.status in {Status.HEALTHY, Status.LIMITED, Status.UNKNOWN} and not account.locked
+        kind: Literal["primary", "secondary"] = "primary" if well else "secondary"
+        asked = not paused and st.button("Check now", type=kind, icon=":material/refresh:", key="check_now")
         chosen = st.menu_button("More", ["Resume" if paused else "Pause", "Unlink"], key="more")
     if chosen in {"Pause", "Resume"}:
         _actions.pause_or_resume(account.id, account.label, account.lifecycle)
@@ -38,11 +39,17 @@ def head(account: Account) -> str | None:
     if chosen == "Unlink":
         state.asking = ("unlink", account.id)
         st.rerun()
-    return "check" if asked else None
+    return asked
 
 
 def banner(account: Account) -> None:
     """Say what is wrong, since when, and offer the one button that mends it."""
+    if account.locked:
+        told = showing.explanation(_ui.hub(), Reason.SECRET_LOCKED, {}, account.endpoints)
+        with st.container(border=True, key="banner"):
+            _ui.explain(told)
+            _mending_button(account, told.remedy)
+        return
     if account.lifecycle is Lifecycle.PAUSED:
         why = f": {_ui.plain(account.pause_reason)}" if account.pause_reason else ""
         st.info(f"Checks are paused{why}", icon=":material/pause_circle:")
@@ -116,7 +123,7 @@ def history(account: Account) -> None:
         pd.DataFrame(
             {
                 "Time (UTC)": [c.at.strftime("%Y-%m-%d %H:%M:%S") for c in checks],
-                "Status": [texts.STATUSES[c.status].word for c in checks],
+                "Status": [_marked(c.status) for c in checks],
                 "Cause": [texts.REASONS[c.reason].title if c.reason else "" for c in checks],
                 "Asked by": [texts.TRIGGERS[c.trigger] for c in checks],
                 "Duration": [c.ms for c in checks],
@@ -132,6 +139,22 @@ def history(account: Account) -> None:
         placeholder="–",
         alt="Checks of this account, newest first",
     )
+    changes = _ui.hub().transitions(account.id)
+    if changes:
+        st.subheader("Changes of status", anchor=False)
+        st.dataframe(
+            pd.DataFrame(
+                {
+                    "Time (UTC)": [c.at.strftime("%Y-%m-%d %H:%M:%S") for c in changes],
+                    "From": [_marked(c.before) for c in changes],
+                    "To": [_marked(c.after) for c in changes],
+                    "Cause": [texts.REASONS[c.reason].title if c.reason else "" for c in changes],
+                }
+            ),
+            key="changes_table",
+            hide_index=True,
+            alt="Changes of this account's status, newest first",
+        )
 
 
 # ---- inside
@@ -157,6 +180,10 @@ def _mending_button(account: Account, remedy: Remedy) -> None:
             st.link_button("Open Organization info", page, icon=":material/open_in_new:")
     elif remedy is not Remedy.NOTHING:
         st.markdown(_ui.plain(words.sentence))
+
+
+def _marked(status: Status) -> str:
+    return f"{texts.STATUSES[status].mark} {texts.STATUSES[status].word}"
 
 
 def _go(view: str) -> None:
@@ -212,7 +239,7 @@ def _facts(account: Account) -> dict[str, str]:
         "Certificate of": facts.certificate_subject or "not reported",
         "Issued by": facts.certificate_issuer or "not reported",
         "Certificate ends": showing.moment(facts.certificate_ends),
-        "Clock difference": "not reported" if skew is None else f"{skew} s",
+        "Clock difference": "not reported" if skew is None else "none" if abs(skew) <= 1 else f"{skew} s",
         "Linked": showing.moment(account.linked_at),
         "Key in use here since": showing.moment(account.key_entered_at),
     }

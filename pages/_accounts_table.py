@@ -61,11 +61,7 @@ def paused(row: AccountRow) -> bool:
 def empty_page() -> None:
     """Teach what this page is for and offer the two doors."""
     st.title("Accounts", anchor=False)
-    if label := state.pop("unlinked", None):
-        st.success(
-            f"“{_ui.plain(label)}” was unlinked and its secret erased. Ask an Owner to rotate the key at Bitwarden.",
-            icon=":material/link_off:",
-        )
+    say_unlinked()
     st.markdown(
         "No organization is linked yet. Link one by its API key, and this page shows whether the key still works: "
         "when not, why, since when and what to do."
@@ -90,14 +86,23 @@ def empty_page() -> None:
                 _ui.open_page("link.py", region=RegionId.SANDBOX)
 
 
+def say_unlinked() -> None:
+    """Say what was just unlinked, and what is left to do at Bitwarden."""
+    if label := state.pop("unlinked", None):
+        st.success(
+            f"“{_ui.plain(label)}” was unlinked and its secret erased. Ask an Owner to rotate the key at Bitwarden.",
+            icon=":material/link_off:",
+        )
+
+
 def counts(lines: Sequence[Line]) -> None:
     """Show how many accounts are in each status, only those that occur, worst first."""
     found = Counter(line.word for line in lines)
     with st.container(horizontal=True):
         st.metric("Linked", len(lines), border=True)
-        for word, marked in _MARKED.items():
-            if found[word]:
-                st.metric(marked, found[word], border=True)
+        for text in showing.WORST_FIRST:
+            if found[text.word]:
+                st.metric(f":{text.color}[{text.mark}] {text.word}", found[text.word], border=True)
 
 
 def filters(lines: Sequence[Line]) -> list[Line]:
@@ -168,11 +173,11 @@ def table(lines: Sequence[Line], *, total: int) -> None:
             "Last check": st.column_config.DatetimeColumn(
                 format="distance", width=120, help="When the last check ended; point at a cell for the time"
             ),
-            "Checked at (UTC)": st.column_config.TextColumn(width=150),
             "Latency": st.column_config.NumberColumn(format="%d ms", width=75, help="First read answer"),
             "Certificate": st.column_config.NumberColumn(
                 format="%d days", width=88, help="Days until the server's certificate ends"
             ),
+            "Tags": st.column_config.TextColumn(width=110),
             "Actions": st.column_config.ButtonColumn(
                 "Actions", type="tertiary", on_click=_row_clicked, key="row_click", width=70
             ),
@@ -219,7 +224,7 @@ def _frame(lines: Sequence[Line]) -> pd.DataFrame:
     rows = [line.row for line in lines]
     marked = {word: [text] for word, text in _MARKED.items()}
     menu = [_CHECK, _OPEN, _RELINK, _PAUSE, _UNLINK]
-    paused_menu = [_CHECK, _OPEN, _RELINK, _RESUME, _UNLINK]
+    paused_menu = [_OPEN, _RESUME, _RELINK, _UNLINK]
     return pd.DataFrame(
         {
             "Status": [marked[line.word] for line in lines],
@@ -232,8 +237,7 @@ def _frame(lines: Sequence[Line]) -> pd.DataFrame:
             "Certificate": pd.array(
                 [(row.certificate_ends - now).days if row.certificate_ends else None for row in rows], dtype="Int64"
             ),
-            "Actions": [paused_menu if paused(row) else menu for row in rows],
             "Tags": [", ".join(row.tags) for row in rows],
-            "Checked at (UTC)": [f"{row.checked_at:%Y-%m-%d %H:%M}" if row.checked_at else "" for row in rows],
+            "Actions": [paused_menu if paused(row) else menu for row in rows],
         }
     )

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from contextlib import closing, suppress
 from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from hub_core import showing
+from hub_core import showing, texts
 from hub_core.errors import HubError, InputError, NotFound
 from hub_core.model import Lifecycle
 from pages import _ui
@@ -32,7 +33,8 @@ def check_now(account_id: str, label: str) -> None:
         told = showing.explanation(
             _ui.hub(), failure.reason, failure.evidence, account.endpoints, worked_until=account.standing.key_proven_at
         )
-        live.finish(_ui.plain(f"{label}: {told.title}"), good=False)
+        wait = f": try again in {texts.duration(check.retry_after)}" if check.retry_after else ""
+        live.finish(_ui.plain(f"{label}: {told.title}{wait}"), good=False)
     else:
         live.finish(f"Checked “{_ui.plain(label)}”: the key works", good=True)
 
@@ -42,6 +44,7 @@ def check_many(account_ids: Sequence[str]) -> None:
     with st.container(horizontal=True, vertical_alignment="center", key="check_all_running"):
         bar = st.progress(0.0, text="Starting…")
         st.button("Stop", key="check_all_stop", icon=":material/stop:")
+    found: Counter[str] = Counter()
     with closing(_ui.hub().check_many(account_ids)) as steps:
         for step in steps:
             if step is None:
@@ -51,9 +54,11 @@ def check_many(account_ids: Sequence[str]) -> None:
             text = f"{step.done} of {step.total} checked"
             if step.label:
                 text += f" · {_ui.plain(step.label)}"
+                found[texts.STATUSES[step.status].word if step.status else "Unlinked meanwhile"] += 1
             if step.waiting:
                 text += f" · waiting {step.waiting} s: this minute's token requests are used up"
             bar.progress(step.done / step.total if step.total else 1.0, text=text)
+    _ui.tell(f"{found.total()} checked: " + ", ".join(f"{n} {word.lower()}" for word, n in found.items()), "refresh")
     st.rerun()
 
 

@@ -137,12 +137,15 @@ def fields(region: RegionId) -> None:
         )
 
 
-def show_outcome() -> None:
-    """Show why the last try linked nothing, with what mends it."""
+def show_outcome(where: Endpoints | None) -> None:
+    """Show why the last try linked nothing, with what mends it, as long as it is about these addresses."""
     if twin := state.get("link_twin"):
         _show_twin(*twin)
     if failed := state.get("link_failed"):
-        _show_failure(*failed)
+        if where == failed[1]:
+            _show_failure(*failed)
+        else:
+            state.pop("link_failed")
 
 
 def forget() -> None:
@@ -184,7 +187,7 @@ def _submit() -> None:
     kept = _ui.hub().take(state.pop("link_kept", ""))
     if not form.secret.strip() and isinstance(kept, Form):
         form = dataclasses.replace(form, secret=kept.secret)
-    for name in ("link_failed", "link_twin"):
+    for name in ("link_failed", "link_twin", "link_tried"):
         state.pop(name, None)
     try:
         draft = _ui.hub().read_form(form, sandbox_server=state.get("link_sandbox_server"))
@@ -293,7 +296,7 @@ def _show_twin(account_id: str, label: str, ticket: str) -> None:
             draft = _ui.hub().take(ticket)
             forget()
             if isinstance(draft, Draft):
-                state.account_new_key = _ui.hub().hold(draft)
+                state.relink_ticket = _ui.hub().hold(draft)
             _ui.open_account(account_id, do="Relink")
 
 
@@ -305,6 +308,8 @@ def _show_failure(check: Check, endpoints: Endpoints, ticket: str) -> None:
     with st.container(border=True, key="link_failure"):
         _ui.explain(told)
         other = _ui.hub().other_cloud(endpoints) if seen.reason is Reason.KEY_NEVER_ACCEPTED else None
+        if other and other[1].identity in state.get("link_tried", ()):
+            other = None  # it was refused there as well
         with st.container(horizontal=True):
             if other:
                 name = other[0].name
@@ -334,6 +339,7 @@ def _retry(ticket: str, elsewhere: Endpoints | None) -> None:
     state.pop("link_failed", None)
     if isinstance(draft, Draft):
         if elsewhere:
+            state.link_tried = {*state.get("link_tried", ()), draft.endpoints.identity}
             draft = dataclasses.replace(draft, endpoints=elsewhere)
             # The picker is on the page already in this run; it follows in the next one.
             state.link_region_next = elsewhere.region

@@ -49,4 +49,4 @@ def _popup(account: Account) -> None:
 
 def facts_table(rows: dict[str, str]) -> None:
     """Show facts as two columns of text."""
-    st.table({_ui.plain(name): _ui.plain(value) for name, value in rows.items()}, border="horizontal", hide_header=True)
+    st.table({_ui.plain(name): _ui.fact(value) for name, value in rows.items()}, border="horizontal", hide_header=True)

@@ -27,6 +27,7 @@ ACTOR = "dashboard"
 _MARKDOWN = re.compile(r"([\\`*_{}\[\]()#+\-.!|~<>$:&\"'^=@])")
 _AUTOLINK = re.compile(r"(?i)(://|www\.|@|:(?=\w))")
 _JOINER = "\u2060"
+_COPYABLE = re.compile(r"https?://[\w.:/\[\]~-]+|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
 @st.cache_resource(show_spinner=False)
@@ -40,6 +41,11 @@ def plain(text: str) -> str:
     # Streamlit turns icon names and addresses in the *parsed* text into icons and links: escaping alone is too early.
     split = _AUTOLINK.sub(lambda match: match[1][0] + _JOINER + match[1][1:], " ".join(text.split()))
     return _MARKDOWN.sub(r"\\\1", split)
+
+
+def fact(text: str) -> str:
+    """Return a value of a table of facts; addresses and ids can be copied as they stand."""
+    return f"`{text}`" if _COPYABLE.fullmatch(text) else plain(text)
 
 
 def badge(text: StatusText) -> None:

@@ -41,7 +41,7 @@ with right:
             "Kept in": f"{status.source}: {status.place}",
             "Data key since": status.data_key_made[:10],
             "Sealed secrets": str(status.secrets),
-            "That do not open": str(status.locked),
+            "Accounts that need their key": str(status.locked),
             "Database": str(hub.settings.database),
         }
     )

@@ -8,6 +8,7 @@ from hub_core.errors import NotFound
 from pages import _account_edit, _account_view, _actions, _ui
 
 hub = _ui.hub()
+state = st.session_state
 
 _actions.show_dialog()
 
@@ -20,12 +21,17 @@ except NotFound as error:
     st.markdown(_ui.plain(str(error)))
     st.stop()
 
-action = _account_view.head(account)
-if action == "check":
+if state.pop("account_check", False):
     _actions.check_now(account.id, account.label)
     account = hub.account(account_id)
+if _account_view.head(account):
+    # Checked in the next run, before the head is drawn, so that nothing on the page shows what was.
+    state.account_check = True
+    st.rerun()
 _account_view.banner(account)
 
+if "do_next" in state:
+    state.do = state.pop("do_next")
 view = st.segmented_control(
     "View",
     ["Overview", "History", "Relink", "Edit"],

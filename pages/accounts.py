@@ -21,20 +21,17 @@ with st.container(horizontal=True, vertical_alignment="bottom"):
     if st.button("Link an organization", type="primary", key="go_link", icon=":material/add_link:"):
         _ui.open_page("link.py")
 
-if label := state.pop("unlinked", None):
-    st.success(
-        f"“{_ui.plain(label)}” was unlinked and its secret erased. Ask an Owner to rotate the key at Bitwarden.",
-        icon=":material/link_off:",
-    )
-
+_accounts_table.say_unlinked()
 if pending := state.pop("row_action", None):
     _accounts_table.act(*pending)
     lines = _accounts_table.lines()  # what the check just found is counted and listed
 
 _accounts_table.counts(lines)
 filtered = _accounts_table.filters(lines)
+running = st.container()
+_accounts_table.table(filtered, total=len(lines))
 
 if check_all:
-    _actions.check_many([line.row.id for line in filtered if not _accounts_table.paused(line.row)])
-
-_accounts_table.table(filtered, total=len(lines))
+    # Last, so that everything else is on the page while this goes on for minutes.
+    with running:
+        _actions.check_many([line.row.id for line in filtered if not _accounts_table.paused(line.row)])

@@ -24,9 +24,11 @@ with form_side:
     _link_form.fields(region)
 
 with guide_side:
-    _link_guide.show(region, where)
+    # First in its column: whoever pressed the button sees it without scrolling.
+    outcome = st.container()
+    _link_guide.show(where.region if where else region, where)
 
-with form_side:
+with outcome:
     ticket = state.pop("link_ticket", None)
     draft = hub.take(ticket) if ticket else None
     if isinstance(draft, Draft):
@@ -50,4 +52,4 @@ with form_side:
             _link_form.forget()
             state.linked = linked.account.id
             st.rerun()
-    _link_form.show_outcome()
+    _link_form.show_outcome(where)

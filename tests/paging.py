@@ -186,7 +186,7 @@ class Visitor:
         for table in self.at.table:
             for row in table.value.itertuples():
                 name, value = row[-2:] if len(row) > 2 else row  # the name is a column or the index
-                found[_read(str(name))] = _read(str(value))
+                found[_read(str(name))] = re.sub(r"^`([^`]*)`$", r"\1", _read(str(value)))
         return found
 
     def value(self, key: str) -> Any:

@@ -146,9 +146,14 @@ def test_history(account: Account) -> None:
     rotate("Meadow")
     check(account)
     frame = page(account, do="History").at.dataframe[0].value
-    assert list(frame["Status"]) == ["Failing", "Healthy"]
-    assert list(frame["Asked by"]) == ["Check now", "Linked"]
+    assert list(frame["Status"]) == ["✕ Failing", "✓ Healthy"]
+    assert list(frame["Asked by"]) == ["By hand", "Linked"]
     assert frame["Cause"][0] == "Bitwarden no longer accepts this key"
+    changes = page(account, do="History").at.dataframe[1].value
+    assert list(zip(changes["From"], changes["To"], strict=True)) == [
+        ("✓ Healthy", "✕ Failing"),
+        ("? Unknown", "✓ Healthy"),
+    ]
 
 
 def test_stale_is_grey(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -187,7 +192,8 @@ def test_relink(account: Account) -> None:
     visitor = page(account, do="Relink")
     assert {field.key for field in visitor.at.text_input} == {"relink_secret"}
     visitor.fill(relink_secret=f' "{secret}" ').press("relink_go")
-    assert visitor.at.status[0].label == "Relinked: the new key works"
+    assert visitor.texts("toast") == ["Relinked: the new key works"]
+    assert "Last check" in visitor.text
     assert not visitor.where(secret)
     assert "Healthy" in badge(visitor.run())
     assert hub().account(account.id).key_entered_at > account.key_entered_at
@@ -291,10 +297,32 @@ def test_pause_and_resume(account: Account) -> None:
     visitor.run().fill(pause_why="renewal <b>in May</b>").press("pause_go")
     assert "Paused" in badge(visitor)
     assert "Checks are paused: renewal <b>in May</b>" in visitor.texts("info")[0]
+    assert "check_now" not in visitor.buttons
     visitor.at.menu_button("more").click("Resume")
     visitor.run()
     assert hub().account(account.id).lifecycle is Lifecycle.ACTIVE
     assert "Healthy" in badge(visitor)
+
+
+def test_an_account_without_a_secret_asks_for_its_key(account: Account) -> None:
+    """After the stored secrets were given up, the page says so and its one button leads to relinking."""
+    hub().store.drop_secrets(at=hub().clock.now(), actor="test")
+    visitor = page(account)
+    assert "Needs its key" in badge(visitor)
+    assert "The stored secret cannot be opened here" in visitor.texts("error")[0]
+    visitor.press("mend")
+    assert "relink_secret" in {field.key for field in visitor.at.text_input}
+
+
+def test_relink_takes_the_whole_block(account: Account) -> None:
+    """The block as the web vault shows it is read, and one of another organization is refused before it is sent."""
+    secret = rotate("Meadow")
+    other = organization("Harbor")
+    visitor = page(account, do="Relink")
+    visitor.fill(relink_secret=f"client_id: {other.client_id} client_secret: {other.secret}").press("relink_go")
+    assert "This key belongs to organization" in visitor.texts("error")[0]
+    visitor.fill(relink_secret=f"client_id: {account.client_id} client_secret: {secret}").press("relink_go")
+    assert hub().check(account.id).failure is None
 
 
 def test_unlink(account: Account) -> None:

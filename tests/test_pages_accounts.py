@@ -78,11 +78,11 @@ def test_counts_and_worst_first() -> None:
     visitor = Visitor()
     assert [(m.label, m.value) for m in visitor.at.metric] == [
         ("Linked", "5"),
-        ("✕ Failing", "1"),
-        ("⊘ Unreachable", "1"),
-        ("◐ Limited", "1"),
-        ("✓ Healthy", "1"),
-        ("‖ Paused", "1"),
+        (":red[✕] Failing", "1"),
+        (":red[⊘] Unreachable", "1"),
+        (":blue[◐] Limited", "1"),
+        (":green[✓] Healthy", "1"),
+        (":gray[‖] Paused", "1"),
     ]
     assert listed(visitor) == [
         "Harbor Clinic",
@@ -258,7 +258,7 @@ def test_stale_is_never_green(monkeypatch: pytest.MonkeyPatch) -> None:
     visitor = Visitor()
     assert listed(visitor) == ["Meadow Bakery", "Harbor Clinic"]
     assert list(visitor.at.dataframe[0].value["Status"][0]) == ["◷ No recent check"]
-    assert ("✓ Healthy", "1") in [(m.label, m.value) for m in visitor.at.metric]
+    assert (":green[✓] Healthy", "1") in [(m.label, m.value) for m in visitor.at.metric]
     assert hub().account(old.id).standing.status is Status.HEALTHY
 
 

@@ -148,7 +148,7 @@ TRIGGERS: Final[Mapping[Trigger, str]] = MappingProxyType(
         Trigger.LINK: "Linked",
         Trigger.RELINK: "Relinked",
         Trigger.EDIT: "Edited",
-        Trigger.MANUAL: "Check now",
+        Trigger.MANUAL: "By hand",
         Trigger.SCHEDULE: "Schedule",
     }
 )
