@@ -25,7 +25,7 @@ ACTOR = "dashboard"
 """Who is written into the audit trail: there is no sign-in yet."""
 
 _MARKDOWN = re.compile(r"([\\`*_{}\[\]()#+\-.!|~<>$:&\"'^=@])")
-_AUTOLINK = re.compile(r"(?i)(://|www\.|@|:(?=\w))")
+_AUTOLINK = re.compile(r"(?i)(://|www\.|@|:(?=[a-z_+-]))")
 _JOINER = "\u2060"
 _COPYABLE = re.compile(r"https?://[\w.:/\[\]~-]+|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
