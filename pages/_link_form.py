@@ -306,7 +306,8 @@ def _show_failure(check: Check, endpoints: Endpoints, ticket: str) -> None:
         return
     told = showing.explanation(_ui.hub(), seen.reason, seen.evidence, endpoints, key_accepted=check.key_proven)
     with st.container(border=True, key="link_failure"):
-        _ui.explain(told)
+        # To be told to wait is no fault of anybody's.
+        _ui.explain(told, kind=st.warning if told.remedy is Remedy.WAIT else st.error)
         other = _ui.hub().other_cloud(endpoints) if seen.reason is Reason.KEY_NEVER_ACCEPTED else None
         if other and other[1].identity in state.get("link_tried", ()):
             other = None  # it was refused there as well

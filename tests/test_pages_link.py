@@ -474,7 +474,7 @@ def test_rate_limit_counts_down() -> None:
     visitor = in_sandbox("Meadow")
     sandbox().faults.set("us", Fault.RATE_LIMITED, seconds=37)
     visitor.press("link_submit")
-    assert "The server asks to wait" in visitor.texts("error")[0]
+    assert "The server asks to wait" in visitor.texts("warning")[0]
     assert "refused this key" not in visitor.text
     assert visitor.at.button(WAIT).disabled
     assert visitor.at.button(WAIT).label.startswith("Try again in 3")
@@ -490,7 +490,7 @@ def test_spent_budget_counts_down() -> None:
     for _ in range(hub().settings.token_limit):
         assert not hub().store.take_token_slot(origin, at=hub().clock.now(), limit=60, spacing_ms=0)
     visitor.press("link_submit")
-    assert "The hub is pacing itself" in visitor.texts("error")[0]
+    assert "The hub is pacing itself" in visitor.texts("warning")[0]
     assert "refused this key" not in visitor.text
     assert visitor.at.button(WAIT).disabled
     _a_minute_later(visitor)
