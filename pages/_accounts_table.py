@@ -168,18 +168,18 @@ def table(lines: Sequence[Line], *, total: int) -> None:
                 color=[_COLORS[text.color] for text in showing.WORST_FIRST],
                 width=130,
             ),
-            "Account": st.column_config.TextColumn(width=170),
-            "Cause": st.column_config.TextColumn(width=270, help="Why the status is not healthy"),
+            "Account": st.column_config.TextColumn(width=150),
+            "Cause": st.column_config.TextColumn(width=230, help="Why the status is not healthy"),
             "Last check": st.column_config.DatetimeColumn(
-                format="distance", width=120, help="When the last check ended; point at a cell for the time"
+                format="distance", width=116, help="When the last check ended; point at a cell for the time"
             ),
-            "Latency": st.column_config.NumberColumn(format="%d ms", width=75, help="First read answer"),
+            "Latency": st.column_config.NumberColumn(format="%d ms", width=70, help="First read answer"),
             "Certificate": st.column_config.NumberColumn(
-                format="%d days", width=88, help="Days until the server's certificate ends"
+                format="%d days", width=84, help="Days until the server's certificate ends"
             ),
-            "Tags": st.column_config.TextColumn(width=110),
+            "Tags": st.column_config.TextColumn(width=80),
             "Actions": st.column_config.ButtonColumn(
-                "Actions", type="tertiary", on_click=_row_clicked, key="row_click", width=70
+                "Actions", type="tertiary", on_click=_row_clicked, key="row_click", width=62
             ),
         },
         placeholder="–",
