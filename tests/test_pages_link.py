@@ -11,7 +11,7 @@ import pytest
 
 from hub_core import texts
 from hub_core.bitwarden.regions import REGIONS
-from hub_core.model import Reason, RegionId, Status
+from hub_core.model import Reason, RegionId, Remedy, Status
 from hub_core.sandbox import Fault, ServerName
 from tests.paging import Visitor, check, forget_requests, hub, link, organization, own_hub, rotate, sandbox
 
@@ -411,7 +411,8 @@ def test_failure_is_explained(case: Case) -> None:
         official=official,
         key_accepted=check.key_proven,
     )
-    assert told.title in visitor.texts("error")[0]
+    kind = "warning" if told.remedy is Remedy.WAIT else "error"
+    assert told.title in visitor.texts(kind)[0]
     for sentence in (told.meaning, *told.causes, *told.steps):
         assert " ".join(sentence.split()) in visitor.text
     assert visitor.at.status[0].label == "Not linked: nothing was stored"
