@@ -17,7 +17,7 @@ if not lines:
 
 with st.container(horizontal=True, vertical_alignment="bottom"):
     st.title("Accounts", width="stretch", anchor=False)
-    check_all = st.button("Check all", key="check_all", icon=":material/refresh:")
+    check_all_here = st.container(width="content")
     if st.button("Link an organization", type="primary", key="go_link", icon=":material/add_link:"):
         _ui.open_page("link.py")
 
@@ -28,6 +28,10 @@ if pending := state.pop("row_action", None):
 
 _accounts_table.counts(lines)
 filtered = _accounts_table.filters(lines)
+every = len(filtered) == len(lines)
+check_all = check_all_here.button(
+    "Check all" if every else f"Check these {len(filtered)}", key="check_all", icon=":material/refresh:"
+)
 running = st.container()
 _accounts_table.table(filtered, total=len(lines))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 from typing import TYPE_CHECKING
 
@@ -9,20 +10,16 @@ import pytest
 
 from hub_core.hub import Hub
 from hub_core.settings import Settings
-from tests.guard import guarded
+from tests import guard
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
 
-@pytest.fixture(autouse=True, scope="session")
-def _loopback_only() -> Iterator[None]:
-    """Fail any test that opens a socket to somewhere else, whichever library it does it with."""
-    with pytest.MonkeyPatch.context() as patch:
-        for name in ("connect", "connect_ex"):
-            patch.setattr(socket.socket, name, guarded(getattr(socket.socket, name)))
-        yield
+# Before any test module is imported, and for as long as the process lives: there is nothing to undo.
+guard.install()
+guard.for_children(os.environ)
 
 
 @pytest.fixture

@@ -70,6 +70,7 @@ def environment(tmp_path: Path, **extra: str) -> dict[str, str]:
     """Return an environment that shares nothing with the machine's own user but the search path."""
     return {
         "PATH": os.environ["PATH"],
+        "PYTHONPATH": os.environ["PYTHONPATH"],  # the guard of tests/guard.py
         "HOME": str(tmp_path / "home"),
         "LINKHUB_DATA": str(tmp_path / "data"),
         "LINKHUB_CONFIG": str(tmp_path / "config"),

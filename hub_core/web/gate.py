@@ -34,8 +34,8 @@ _DEFAULT_PORTS = {"http": 80, "https": 443}
 _SAFE_METHODS = {"GET", "HEAD", "OPTIONS"}
 
 # What the front end needs of Streamlit's own routes. All others are closed, also those a later version adds:
-# metrics tell how many people are here, the agent routes drive pages without a browser.
-_OPEN_CORE_ROUTES = {"health", "host-config", "stream", "upload_file"}
+# metrics tell how many people are here, the agent routes drive pages without a browser, and no page takes uploads.
+_OPEN_CORE_ROUTES = {"health", "host-config", "stream"}
 
 # The front end does not start without an answer here: refused, it asks again for ever. Ours names no origin that
 # may embed the page and talk to it, whatever Streamlit was configured with.
