@@ -142,16 +142,17 @@ class Tab:
 
     def tab_to(self, target: Locator) -> None:
         """Press Tab until an element has the focus, and assert that it then looks different."""
+        # The mark of the focus may come with the next frame, or a transition: wait for it.
         look = """element => [element, element.parentElement, element.parentElement.parentElement]
             .map(e => getComputedStyle(e))
             .map(s => [s.outlineStyle, s.outlineColor, s.boxShadow, s.borderColor, s.backgroundColor]).join()"""
-        before = target.evaluate(look)
+        before, handle = target.evaluate(look), target.element_handle()
         for _ in range(60):
             self.page.keyboard.press("Tab")
             if target.evaluate("element => element === document.activeElement"):
                 break
         expect(target).to_be_focused()
-        assert target.evaluate(look) != before
+        self.page.wait_for_function(f"([element, before]) => ({look})(element) !== before", arg=[handle, before])
 
     # ---- looking
 
