@@ -43,12 +43,14 @@ _opened.callback(hub.close)
 
 @asynccontextmanager
 async def lifespan(_app: st.App) -> AsyncIterator[None]:
-    """Load what pages need before the first visitor comes; close the hub after the last has gone."""
+    """Load what pages need and begin checking before the first visitor comes; close the hub after the last has gone."""
     for name in ("pandas", "pyarrow"):
         importlib.import_module(name)
     # Streamlit collects garbage after every script run; what is there for good need not be searched each time.
     gc.collect()
     gc.freeze()
+    if settings.scheduler:
+        hub.start_watching()
     click.echo(f"Link Hub listens on {launch.url(settings)}")
     try:
         yield

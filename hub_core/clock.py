@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Awaitable, Callable
 
 
 def _now() -> datetime:
@@ -17,7 +18,8 @@ def _now() -> datetime:
 
 @dataclass(frozen=True, slots=True)
 class Clock:
-    """The time of day, aware and in UTC, and a counter of seconds that never jumps."""
+    """The time of day, aware and in UTC, a counter of seconds that never jumps, and how to let some of them pass."""
 
     now: Callable[[], datetime] = _now
     monotonic: Callable[[], float] = time.monotonic
+    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep

@@ -28,6 +28,7 @@ class Engine:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
         self._closed = False
+        self._background: set[asyncio.Task[None]] = set()
 
     def stream(self, make: Callable[[Report], Coroutine[Any, Any, T]]) -> Generator[Any, None, T]:
         """Run `make(report)`; yield what it reports, and None every half second, then return its result.
@@ -85,6 +86,20 @@ class Engine:
             except BaseException:
                 work.close()
                 raise
+
+    def start(self, make: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        """Have `make()` run in the loop, for nobody who waits, until it ends or the engine is closed.
+
+        Raises:
+            HubError: the engine is closed.
+        """
+
+        def begin() -> None:
+            task = asyncio.get_running_loop().create_task(make())
+            self._background.add(task)
+            task.add_done_callback(self._background.discard)
+
+        self._enter(begin)
 
     def close(self) -> None:
         """Cancel what runs, wait for its end, and end the thread; nothing begins after that."""

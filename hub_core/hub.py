@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import threading
+import random
 from dataclasses import dataclass, replace
-from datetime import timedelta
 from typing import TYPE_CHECKING, Self
 from uuid import uuid4
 
@@ -15,29 +14,30 @@ from hub_core.bitwarden.transport import resolve
 from hub_core.clock import Clock
 from hub_core.engine import Engine
 from hub_core.errors import AlreadyLinked, InputError, VerifyFailed, WrongOrganization
-from hub_core.health import checks, status
+from hub_core.health import checks
 from hub_core.health.examiner import Examiner, Progress
+from hub_core.health.scheduler import LEASE_S, Scheduler
+from hub_core.held import Held
 from hub_core.keychain import Keychain
 from hub_core.model import Account, ApiKey, Check, Facts, Lifecycle, Reason, RegionId, Standing, Trigger
 from hub_core.sandbox_host import SandboxHost
 from hub_core.storage.store import AccountRow, Store, StoredCheck
+from hub_core.watching import Watching
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Sequence
-    from datetime import datetime
 
     from hub_core.bitwarden.regions import Region
     from hub_core.bitwarden.transport import Resolver
     from hub_core.drafts import Draft, Form
     from hub_core.health.examiner import Watch
+    from hub_core.health.status import Step
     from hub_core.model import Endpoints, Transition
     from hub_core.settings import Settings
     from hub_core.storage.statements import Ring
     from hub_core.storage.store import Loaded
 
 __all__ = ["Hub", "Linked", "Progress"]
-
-HELD_FOR = timedelta(minutes=5)
 
 
 def _ignore(_: object) -> None:
@@ -55,7 +55,16 @@ class Linked:
 class Hub:
     """This installation: what pages, command line and scheduler can do."""
 
-    def __init__(self, settings: Settings, store: Store, *, clock: Clock, resolve: Resolver, deadline_s: float) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        store: Store,
+        *,
+        clock: Clock,
+        resolve: Resolver,
+        deadline_s: float,
+        chance: Callable[[], float],
+    ) -> None:
         self.settings = settings
         self.store = store
         self.clock = clock
@@ -71,9 +80,10 @@ class Hub:
             clock=clock,
             resolve=resolve,
             deadline_s=deadline_s,
+            chance=chance,
         )
-        self._held: dict[str, tuple[datetime, Draft | Form | ApiKey]] = {}
-        self._held_lock = threading.Lock()
+        self.watching = Watching(store, self._examiner.rhythm, clock)
+        self._held = Held(clock)
 
     @classmethod
     def open(
@@ -83,6 +93,7 @@ class Hub:
         clock: Clock | None = None,
         resolve: Resolver = resolve,
         deadline_s: float = 30.0,
+        chance: Callable[[], float] = random.random,
     ) -> Self:
         """Open the database, find the master key, and be ready to work.
 
@@ -91,6 +102,7 @@ class Hub:
             clock: the system's, if not given.
             resolve: looks host names up.
             deadline_s: seconds any one exchange with a server may take.
+            chance: decides, from 0 to 1, where within its jitter a check is planned.
 
         Raises:
             StorageError: the database is out of reach, damaged, or newer than this program.
@@ -98,7 +110,14 @@ class Hub:
         """
         store = Store.open(settings.database)
         try:
-            return cls(settings, store, clock=clock or Clock(), resolve=resolve, deadline_s=deadline_s)
+            return cls(
+                settings,
+                store,
+                clock=clock or Clock(),
+                resolve=resolve,
+                deadline_s=deadline_s,
+                chance=chance,
+            )
         except BaseException:
             store.close()
             raise
@@ -163,7 +182,7 @@ class Hub:
             blank,
             seal=self._sealing(blank.id, draft.key, draft.endpoints),
             check=check,
-            step=status.step(blank, check),
+            step=self._examiner.step(blank, check),
             actor=actor,
         )
         return Linked(self.store.account(blank.id), check)
@@ -173,22 +192,12 @@ class Hub:
         return sibling(endpoints, also=self.sandbox.clouds())
 
     def hold(self, entry: Draft | Form | ApiKey) -> str:
-        """Keep what was entered in memory for five minutes and return a ticket for it.
-
-        For the one question between two clicks ("try the same key in EU?"), so that the secret needs neither typing
-        again nor a place in the page's state.
-        """
-        ticket, now = str(uuid4()), self.clock.now()
-        with self._held_lock:
-            self._held = {t: kept for t, kept in self._held.items() if now - kept[0] < HELD_FOR}
-            self._held[ticket] = (now, entry)
-        return ticket
+        """Keep what was entered between two clicks in memory for five minutes and return a ticket for it."""
+        return self._held.put(entry)
 
     def take(self, ticket: str) -> Draft | Form | ApiKey | None:
         """Return what a ticket holds, once; None when it was taken or has expired."""
-        with self._held_lock:
-            kept = self._held.pop(ticket, None)
-        return kept[1] if kept and self.clock.now() - kept[0] < HELD_FOR else None
+        return self._held.take(ticket)
 
     # ---- accounts
 
@@ -208,21 +217,12 @@ class Hub:
         """Return an account's changes of status, newest first."""
         return self.store.transitions(account_id)
 
-    def stale(self, checked_at: datetime | None, lifecycle: Lifecycle) -> bool:
-        """Tell whether a status is too old to believe."""
-        interval = timedelta(minutes=self.settings.interval_minutes)
-        return status.is_stale(checked_at, lifecycle, now=self.clock.now(), interval=interval)
-
     def check(self, account_id: str, *, watch: Watch = _ignore, trigger: Trigger = Trigger.MANUAL) -> Check:
         """Check one account with a fresh token and record it; raises NotFound, Paused."""
         return self._examiner.check(account_id, trigger, watch)
 
     def check_many(self, account_ids: Sequence[str]) -> Generator[Progress | None, None, None]:
-        """Check accounts, paced by the token budgets; yields progress, and None every half second.
-
-        Paused and unlinked ones are left out. Closing the generator stops the work; what was checked until then is
-        recorded.
-        """
+        """Check accounts that are not paused as `Examiner.check_many` does; what was checked before an end stays."""
         wanted = frozenset(account_ids)
         rows = [row for row in self.accounts() if row.id in wanted and row.lifecycle is Lifecycle.ACTIVE]
         return self._examiner.check_many(rows)
@@ -328,7 +328,12 @@ class Hub:
         if drafts.one_line(typed_label) != account.label:
             raise InputError("label", Reason.LABEL_MISSING, f"Type the label exactly: {account.label}")
         self.store.unlink(account_id, at=self.clock.now(), actor=actor)
+        self._examiner.tokens.forget(account_id)
         return account
+
+    def start_watching(self, *, lease_s: float = LEASE_S) -> None:
+        """Check every account on its rhythm until the hub is closed; harmless while somebody else does."""
+        self._engine.start(Scheduler(self.store, self._examiner, clock=self.clock, lease_s=lease_s).run)
 
     # ---- inside
 
@@ -370,9 +375,9 @@ class Hub:
         )
         moved = _addresses(endpoints) != _addresses(account.endpoints)
 
-        def step(present: Account) -> status.Step:
+        def step(present: Account) -> Step:
             # What the old server told is not true of another one.
-            return status.step(replace(present, facts=Facts()) if moved else present, check)
+            return self._examiner.step(replace(present, facts=Facts()) if moved else present, check)
 
         self.store.replace_key(
             account.id,

@@ -252,6 +252,11 @@ class Check:
         return Capability.READABLE in self.facts.capabilities.values()
 
     @property
+    def light(self) -> bool:
+        """Whether it used a token that was kept: it can prove the link, never the key."""
+        return any(o.stage is Stage.TOKEN and o.outcome is Outcome.SKIP for o in self.observations)
+
+    @property
     def ms(self) -> int:
         """Milliseconds over all stages."""
         return sum(o.ms for o in self.observations)
@@ -270,6 +275,35 @@ class Standing:
     checked_at: datetime | None = None
     link_proven_at: datetime | None = None
     key_proven_at: datetime | None = None
+    failures: int = 0
+    """Checks in a row that could not reach the organization."""
+    first_failure_at: datetime | None = None
+    """When the first of those was."""
+    recovered_at: datetime | None = None
+    """When it could last be reached again after it was unreachable."""
+    successes: int = 0
+    """Good checks in a row of an account that is still called unreachable, because it came and went."""
+
+
+@dataclass(frozen=True, slots=True)
+class Due:
+    """When an account is to be checked next; None means at once."""
+
+    light_at: datetime | None = None
+    key_at: datetime | None = None
+    deep_at: datetime | None = None
+    """From when on a key check asks every list."""
+    refusals: int = 0
+    """How often in a row the key was refused since a person last acted."""
+    waits: int = 0
+    """How often in a row a server, or our own budget, asked to wait."""
+
+    @property
+    def next_at(self) -> datetime | None:
+        """The earlier of both; a refused key is only tried again by itself, never lightly."""
+        if self.refusals:
+            return self.key_at
+        return min(self.light_at, self.key_at) if self.light_at and self.key_at else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -302,6 +336,9 @@ class Account:
     """Of the last check that learned something."""
     locked: bool = False
     """There is no stored secret any more; the account needs its key again."""
+    due: Due = Due()
+    neighbours: int = 1
+    """Accounts that are checked on the same identity origin, this one among them: they share its token budget."""
 
     @property
     def organization_id(self) -> str:

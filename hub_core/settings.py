@@ -230,8 +230,14 @@ class Settings:
     interval_minutes: int = _setting(
         "LINKHUB_INTERVAL_MINUTES",
         _between(1, 10080),
-        720,
-        "Minutes a check is expected to hold. After twice that an account is shown as stale.",
+        5,
+        "Minutes between two light checks of an account. After twice that without a check it is shown as stale.",
+    )
+    scheduler: bool = _setting(
+        "LINKHUB_SCHEDULER",
+        _flag,
+        True,
+        "Set to off to let the dashboard check only on request, because `linkhub watch` or cron checks instead.",
     )
     sandbox: bool = _setting(
         "LINKHUB_SANDBOX",

@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 
 from hub_core import texts
 from hub_core.bitwarden.regions import region, region_of_host
+from hub_core.health.verdict import FAILURES_NEEDED
 from hub_core.model import Account, Capability, Lifecycle, ServerKind, Status
 
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ def shown(hub: Hub, row: AccountRow | Account) -> StatusText:
         return texts.LOCKED
     if row.lifecycle is Lifecycle.PAUSED:
         return texts.PAUSED
-    if standing.status is not Status.UNKNOWN and hub.stale(standing.checked_at, row.lifecycle):
+    if standing.status is not Status.UNKNOWN and hub.watching.stale(row):
         return texts.STALE
     return texts.STATUSES[standing.status]
 
@@ -64,6 +65,42 @@ def explanation(
         official=cloud,
         key_accepted=key_accepted,
     )
+
+
+def next_check(hub: Hub, account: Account) -> tuple[str, str]:
+    """Return when an account is checked next, and a sentence that says why then."""
+    if account.lifecycle is Lifecycle.PAUSED:
+        return "paused", "Nothing is asked of its server until somebody resumes it."
+    if not hub.watching.somebody():
+        return "on request", "No scheduler runs here at present."
+    due, now, rhythm = account.due, hub.clock.now(), hub.watching.rhythm
+    at = due.next_at
+    when = f"in {texts.duration((at - now).total_seconds())}" if at and at > now else "in its turn, now"
+    if due.refusals:
+        why = (
+            "The key is not accepted, and each try uses up a token request: the pauses grow from 15 minutes to a day, "
+            "until somebody relinks it or presses Check now."
+        )
+    elif due.waits:
+        why = "The server, or the budget of token requests, asked to wait."
+    elif account.standing.failures and account.standing.status is not Status.UNREACHABLE:
+        why = (
+            f"The last check could not reach it. After {FAILURES_NEEDED} such checks in a row, this one being "
+            f"number {account.standing.failures}, it is called unreachable."
+        )
+    else:
+        fresh = rhythm.key_every(account.neighbours)
+        why = (
+            f"A light check every {texts.duration(rhythm.interval.total_seconds())}, with a fresh token about every "
+            f"{texts.duration(fresh.total_seconds())}, and every list once a day."
+        )
+    return when, why
+
+
+def unseen(hub: Hub, account: Account) -> str:
+    """Return a sentence that says how long a rotated key can go on looking well."""
+    span = texts.duration(hub.watching.rhythm.unseen(account.neighbours).total_seconds())
+    return f"A rotated key can stay unseen for up to {span}: until a fresh token is asked for."
 
 
 def moment(at: datetime | None) -> str:

@@ -55,7 +55,7 @@ def banner(account: Account) -> None:
         st.info(f"Checks are paused{why}", icon=":material/pause_circle:")
         return
     standing = account.standing
-    if _ui.hub().stale(standing.checked_at, account.lifecycle) and standing.checked_at:
+    if _ui.hub().watching.stale(account) and standing.checked_at:
         st.warning(
             f"The last check was {_ui.when(standing.checked_at)}: too old to say anything about now. Check now.",
             icon=":material/history:",
@@ -86,6 +86,7 @@ def banner(account: Account) -> None:
 def overview(account: Account) -> None:
     """Show the two clocks, the stages of the last check, capabilities and facts."""
     standing, facts = account.standing, account.facts
+    when, why = showing.next_check(_ui.hub(), account)
     with st.container(horizontal=True):
         st.metric(
             "Link proven", _ui.when(standing.link_proven_at), border=True, help=showing.moment(standing.link_proven_at)
@@ -93,9 +94,11 @@ def overview(account: Account) -> None:
         st.metric(
             "Key proven", _ui.when(standing.key_proven_at), border=True, help=showing.moment(standing.key_proven_at)
         )
+        st.metric("Next check", when, border=True, help=why)
         st.metric("Latency", f"{facts.latency_ms} ms" if facts.latency_ms is not None else "not reported", border=True)
         st.metric("Members", _members(account), border=True)
         st.metric("Certificate", _certificate_left(account), border=True)
+    st.caption(f"{why} {showing.unseen(_ui.hub(), account)}" if when not in {"paused", "on request"} else why)
     left, right = st.columns(2, gap="large")
     with left:
         st.subheader("Last check", anchor=False)

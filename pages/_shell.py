@@ -14,7 +14,7 @@ st.set_page_config(
 )
 _ui.show_told()
 st.logo(LOGO, size="large")
-st.navigation(
+page = st.navigation(
     [
         st.Page("accounts.py", title="Accounts", icon=":material/lists:", url_path="accounts", default=True),
         st.Page("link.py", title="Link an organization", icon=":material/add_link:", url_path="link"),
@@ -22,4 +22,6 @@ st.navigation(
         st.Page("account.py", title="Account", icon=":material/link:", url_path="account", visibility="hidden"),
     ],
     position="top",
-).run()
+)
+_ui.warn_if_nobody_checks()
+page.run()

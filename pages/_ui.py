@@ -58,6 +58,17 @@ def when(at: datetime | None) -> str:
     return texts.ago(at, hub().clock.now()) if at else "never"
 
 
+def warn_if_nobody_checks() -> None:
+    """Say so on every page when neither a scheduler nor a person has checked anything lately."""
+    last = hub().watching.nobody_since()
+    if last:
+        st.warning(
+            f"Nobody is checking: the last sign of a check was {when(last)}. Start `linkhub watch`, or the dashboard "
+            "without `LINKHUB_SCHEDULER=off`; until then a status changes only when you check.",
+            icon=":material/visibility_off:",
+        )
+
+
 class LiveStages:
     """Shows the stages of a check while they run."""
 
@@ -86,9 +97,9 @@ class LiveStages:
 def observation_line(seen: Observation) -> str:
     """Return one line of Markdown about what a stage saw."""
     stage, outcome = texts.STAGES[seen.stage], texts.OUTCOMES[seen.outcome]
-    what = {Outcome.PASS: stage.done, Outcome.SKIP: f"{stage.name}: skipped, the address is plain http"}.get(
-        seen.outcome
-    ) or (texts.REASONS[seen.reason].title if seen.reason else stage.name)
+    what = {Outcome.PASS: stage.done, Outcome.SKIP: f"{stage.name}: {texts.skipped(seen.stage)}"}.get(seen.outcome) or (
+        texts.REASONS[seen.reason].title if seen.reason else stage.name
+    )
     color = f":{outcome.color}[:material/{outcome.icon}:]"
     took = f" · {seen.ms} ms" if seen.ms else ""
     return f"{color} {what}{took}"

@@ -19,7 +19,7 @@ with left:
     st.subheader("What it sees", anchor=False)
     st.markdown(
         "- whether each server answers, its version, certificate and clock\n"
-        "- whether the key is accepted, by asking for a fresh token\n"
+        "- whether the key is accepted, by asking for a fresh token now and then, and whenever somebody checks\n"
         "- which lists the key can read, and how many members, groups, collections and policies they hold"
     )
     st.subheader("What it cannot see", anchor=False)

@@ -75,6 +75,7 @@ def environment(tmp_path: Path, **extra: str) -> dict[str, str]:
         "LINKHUB_DATA": str(tmp_path / "data"),
         "LINKHUB_CONFIG": str(tmp_path / "config"),
         "LINKHUB_SANDBOX_PORT": str(free_port()),
+        "LINKHUB_SCHEDULER": "off",
         **extra,
     }
 

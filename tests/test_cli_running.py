@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,7 +17,9 @@ import pytest
 
 from hub_core import __version__
 from hub_core.cli.commands import linkhub
+from hub_core.model import Trigger
 from hub_core.sandbox import ServerName, endpoints_of
+from tests.scaled import until
 from tests.serving import ask, environment, start_server
 from tests.terminal import DEADLINE, Terminal, child, organization
 
@@ -135,6 +138,31 @@ def wait_until_it_reads(process: subprocess.Popen[str]) -> None:
         assert process.poll() is None
         assert time.monotonic() < until
         os.sched_yield()
+
+
+# ---- watch
+
+
+@pytest.mark.parametrize("told", [signal.SIGTERM, signal.SIGINT])
+def test_watching_goes_on_until_told_to_end(cli: Terminal, told: signal.Signals) -> None:
+    """It checks what is due, gives signs of life, and ends cleanly, so that another may begin at once."""
+    with cli.sandbox():
+        assert cli.link(MEADOW).code == 0
+        with cli.store() as store, store.database.write() as con:
+            con.execute("UPDATE schedule SET next_at = 0, light_at = NULL")
+        process = child("watch")
+        assert process.stderr
+        assert process.stderr.readline().startswith("Watching.")
+        with cli.store() as store:
+            until(lambda: store.history(store.overview()[0].id)[0].trigger is Trigger.SCHEDULE)
+            assert store.schedule.watcher().beat_at
+        process.send_signal(told)
+        out, err = process.communicate(timeout=DEADLINE)
+    assert (process.returncode, out, err) == (0, "", "Stopped watching.\n")
+    with cli.store() as store:
+        now = datetime.now(UTC)
+        assert store.schedule.take_lease("another", now=now, lasts=timedelta(seconds=30)) == 2
+    assert "Next check" in cli("show", MEADOW.name).out
 
 
 # ---- sandbox and serve

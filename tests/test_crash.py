@@ -15,9 +15,10 @@ import sys
 from collections import Counter
 from contextlib import closing, contextmanager, suppress
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from pathlib import Path
 from queue import SimpleQueue
-from threading import Thread, Timer
+from threading import Event, Thread, Timer
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -26,12 +27,14 @@ from hub_core.clock import Clock
 from hub_core.errors import AlreadyLinked, NotFound
 from hub_core.hub import Hub
 from hub_core.keychain import Keychain
+from hub_core.sandbox import Sandbox, serve
 from hub_core.sandbox.organizations import ORGANIZATIONS
 from hub_core.settings import Settings
 from hub_core.storage.database import Database
 from hub_core.storage.migrations import MIGRATIONS
 from hub_core.storage.store import Store
 from tests.linked import installation, link, sandbox_without_limits
+from tests.scaled import FastTime, until
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -43,6 +46,8 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).resolve().parents[1]
 WORDS = ("Harbor", "Alpine", "Orchard", "Cedar")
 SEED = 20261123
+FACTOR = 300
+"""How much faster time passes for a watcher: its lease of half a minute is a tenth of a second."""
 
 
 # ---- what the children do
@@ -125,7 +130,16 @@ def upgrade(settings: Settings, _: int) -> None:
     say("upgraded")
 
 
-JOBS = {job.__name__: job for job in (link_and_check, rotate, upgrade)}
+def watch(settings: Settings, _: int) -> None:
+    """Watch for ever, in the fast time that the folder tells, as `linkhub watch` does."""
+    began = float(settings.data.with_name("began").read_text("ascii"))
+    hub = Hub.open(settings, clock=FastTime(FACTOR, began=began).clock)
+    hub.start_watching()
+    say("ready")
+    Event().wait()
+
+
+JOBS = {job.__name__: job for job in (link_and_check, rotate, upgrade, watch)}
 
 
 def nursery() -> None:
@@ -335,3 +349,45 @@ def test_two_processes_racing_while_one_is_killed(settings: Settings, running: R
         kill(survivor)
         first.until("ended", heard)
     whole(settings)
+
+
+def scheduled(settings: Settings) -> dict[str, list[tuple[int, int]]]:
+    """Return when each scheduled check of each account began and ended."""
+    found: dict[str, list[tuple[int, int]]] = {}
+    with closing(Store.open(settings.database)) as store, store.database.read() as con:
+        for account_id, at, ms in con.execute(
+            "SELECT account_id, at, ms FROM checks WHERE trigger = 'schedule' ORDER BY at"
+        ):
+            found.setdefault(account_id, []).append((at, at + ms))
+    return found
+
+
+def test_forty_kills_of_a_watcher(tmp_path: Path) -> None:
+    """Forty times a watcher is killed: the next takes over, and no check is lost, stuck or made twice at once."""
+    time = FastTime(FACTOR)
+    with serve(Sandbox(clock=time.now, rate_limits=False)) as running:
+        kill_watchers(installation(tmp_path, running), time)
+
+
+def kill_watchers(settings: Settings, time: FastTime) -> None:
+    """Kill forty watchers, let two live, and look at every check they made."""
+    settings.data.with_name("began").write_text(str(time.began), "ascii")
+    with closing(Hub.open(settings, clock=time.clock)) as hub:
+        ids = {link(hub, of_sandbox(word)).account.id for word in WORDS}
+    with nursing(settings) as first, nursing(settings) as second:
+        for number, instant in enumerate(seconds(40, 0.3)):
+            (first, second)[number % 2].life("watch", 0.1 + instant)
+        assert whole(settings) == ids
+        killed, last = scheduled(settings), round(time.now().timestamp() * 1000)
+        children = [first.start("watch"), second.start("watch")]
+        try:
+            until(lambda: all(checks[-1][0] > last + 1_200_000 for checks in scheduled(settings).values()))
+        finally:
+            for child in children:
+                kill(child)
+    found = scheduled(settings)
+    print({account_id: (len(killed.get(account_id, [])), len(found[account_id])) for account_id in ids})
+    assert found.keys() == killed.keys() == ids
+    for account_id, checks in found.items():
+        assert set(killed[account_id]) <= set(checks)
+        assert sum(later[0] < earlier[1] for earlier, later in pairwise(checks)) == 0

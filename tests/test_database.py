@@ -94,7 +94,7 @@ def test_every_table_is_strict(database: Database) -> None:
     with database.read() as con:
         tables = con.execute("PRAGMA table_list").fetchall()
     assert {row["name"]: row["strict"] for row in tables if not row["name"].startswith("sqlite_")} == dict.fromkeys(
-        ("account", "audit", "checks", "keyring", "origin_hold", "token_request", "transition"), 1
+        ("account", "audit", "checks", "keyring", "lease", "origin_hold", "schedule", "token_request", "transition"), 1
     )
 
 

@@ -639,10 +639,10 @@ def test_pausing_and_resuming(hub: Hub, running: RunningSandbox) -> None:
 def test_a_status_becomes_stale_with_time(hub: Hub, running: RunningSandbox, hands: Hands) -> None:
     """After twice the interval without a check the status is no longer believed; a paused one is never stale."""
     account = link(hub, organization(running, "Harbor")).account
-    assert not hub.stale(account.standing.checked_at, Lifecycle.ACTIVE)
+    assert not hub.watching.stale(account)
     hands.forward(minutes=2 * hub.settings.interval_minutes + 1)
-    assert hub.stale(account.standing.checked_at, Lifecycle.ACTIVE)
-    assert not hub.stale(account.standing.checked_at, Lifecycle.PAUSED)
+    assert hub.watching.stale(account)
+    assert not hub.watching.stale(replace(account, lifecycle=Lifecycle.PAUSED))
 
 
 def test_unlinking_needs_the_label(hub: Hub, running: RunningSandbox) -> None:
@@ -681,7 +681,7 @@ def test_a_ticket_lasts_five_minutes(hub: Hub, running: RunningSandbox, hands: H
     assert hub.take(first) is filled
     hands.forward(seconds=2)
     hub.hold(filled)
-    assert len(hub._held) == 1
+    assert len(hub._held._kept) == 1
     assert hub.take(second) is None
 
 
@@ -776,6 +776,7 @@ def test_ten_thousand_accounts_are_listed_by_one_query(hub: Hub, running: Runnin
             f"SELECT 'id' || i, 'organization.' || i, 'not read', 'not opened', {others} FROM account, n WHERE id = ?",
             (account_id,),
         )
+        con.execute("INSERT INTO schedule(account_id) SELECT id FROM account WHERE id <> ?", (account_id,))
     rows = hub.accounts()
     assert len(rows) == 10_000
     assert {row.status for row in rows} == {Status.HEALTHY}

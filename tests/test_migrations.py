@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from hub_core.errors import StorageError
+from hub_core.model import Due, Reason, Standing, Status
+from hub_core.storage.codec import moment
 from hub_core.storage.database import Database
 from hub_core.storage.migrations import MIGRATIONS
 from hub_core.storage.store import Store
@@ -94,6 +96,49 @@ def test_an_upgrade_keeps_the_rows_and_a_private_backup_of_before(path: Path) ->
     restored = Database(backup)
     assert restored.problems() == []
     restored.close()
+
+
+def written_by_version_one(path: Path) -> None:
+    """Make a database as the first version made it, with an account, its check and its change of status."""
+    database = Database(path, steps=MIGRATIONS[:1])
+    row = {
+        "id": "one", "label": "Harbor", "region": "us", "identity": "https://identity.bitwarden.com",
+        "api": "https://api.bitwarden.com", "identity_origin": "https://identity.bitwarden.com",
+        "client_id": "organization.6a2f1c84-3b5d-4e7a-9c10-b1f5a0d2e801", "tags": "[]", "note": "", "sealed": "sealed",
+        "lifecycle": "active", "pause_reason": "", "linked_at": 1, "key_entered_at": 1, "generation": 3,
+        "status": "failing", "reason": "key_no_longer_accepted", "since": 2, "checked_at": 3, "link_proven_at": 1,
+        "key_proven_at": 1, "facts": "{}",
+    }  # fmt: skip
+    with database.write() as con:
+        con.execute(
+            f"INSERT INTO account({', '.join(row)}) VALUES ({', '.join('?' * len(row))})",  # noqa: S608 - names above
+            tuple(row.values()),
+        )
+        con.execute(
+            "INSERT INTO checks(account_id, at, trigger, status, ms, observations) "
+            "VALUES ('one', 3, 'manual', 'failing', 9, '[]')"
+        )
+        con.execute("INSERT INTO transition(account_id, at, before, after) VALUES ('one', 2, 'healthy', 'failing')")
+    database.close()
+
+
+def test_a_database_of_the_first_version_is_upgraded_with_its_data(path: Path) -> None:
+    """Accounts and history of before the schedule are there unchanged, and every account is due at once."""
+    written_by_version_one(path)
+    with closing(Store.open(path)) as store:
+        assert store.database.version == len(MIGRATIONS)
+        assert store.database.problems() == []
+        loaded = store.load("one")
+        assert (loaded.account.label, loaded.generation, loaded.sealed.token) == ("Harbor", 3, "sealed")
+        assert loaded.account.standing == Standing(
+            Status.FAILING, Reason.KEY_NO_LONGER_ACCEPTED, *(moment(ms) for ms in (2, 3, 1, 1))
+        )
+        assert (loaded.account.due, loaded.account.neighbours) == (Due(), 1)
+        assert [row.id for row in store.overview()] == ["one"]
+        assert [(row.id, row.key_due) for row in store.schedule.due(NOW)] == [("one", True)]
+        assert len(store.history("one")) == len(store.transitions("one")) == 1
+        assert store.schedule.watcher().beat_at is None
+    assert backups(path) == ["hub.db.before-upgrade-from-1.1"]
 
 
 def test_a_second_upgrade_keeps_the_first_backup(path: Path) -> None:

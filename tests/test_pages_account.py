@@ -58,7 +58,9 @@ def test_healthy_account(account: Account) -> None:
     assert not visitor.at.error
     assert not visitor.at.warning
     assert "mend" not in visitor.buttons
-    assert {"Link proven", "Key proven", "Latency", "Members", "Certificate"} == {m.label for m in visitor.at.metric}
+    assert {m.label for m in visitor.at.metric} == {
+        "Link proven", "Key proven", "Next check", "Latency", "Members", "Certificate",
+    }  # fmt: skip
     for stage in texts.STAGES.values():
         assert stage.done in visitor.text
     facts = visitor.facts()
@@ -164,8 +166,38 @@ def test_stale_is_grey(monkeypatch: pytest.MonkeyPatch) -> None:
     visitor = page(account)
     assert ":gray-badge" in badge(visitor)
     assert "No recent check" in badge(visitor)
-    assert "too old to say anything about now" in visitor.texts("warning")[0]
+    assert any("too old to say anything about now" in text for text in visitor.texts("warning"))
     assert "Healthy" in badge(visitor.press("check_now").run())
+
+
+def test_next_check_without_a_scheduler(account: Account) -> None:
+    """Where nobody watches, the page does not promise a check."""
+    assert {m.label: m.value for m in page(account).at.metric}["Next check"] == "on request"
+
+
+def test_next_check_says_when_why_and_what_can_stay_unseen(account: Account) -> None:
+    """A watched account shows the time of its next check, the rhythm, and how long a rotated key can look well."""
+    sign = hub().clock.now()
+    hub().store.schedule.take_lease("somebody", now=sign, lasts=timedelta(seconds=30))
+    visitor = page(account)
+    assert {m.label: m.value for m in visitor.at.metric}["Next check"].startswith("in 4 min")
+    assert "A light check every 5 min, with a fresh token about every 15 min" in visitor.texts("caption")[0]
+    assert "A rotated key can stay unseen for up to 16 min" in visitor.texts("caption")[0]
+    rotate("Meadow")
+    check(account)
+    visitor = page(account)
+    assert {m.label: m.value for m in visitor.at.metric}["Next check"].startswith("in 1")
+    assert "until somebody relinks it" in visitor.texts("caption")[0]
+
+
+def test_nobody_is_checking(account: Account) -> None:
+    """Three intervals without a sign of a scheduler or a check are said on every page; one sign ends it."""
+    long_ago = hub().clock.now() - timedelta(minutes=16)
+    change_row(account.id, checked_at=long_ago)
+    for name in ("accounts.py", "link.py", "about.py"):
+        assert "Nobody is checking: the last sign of a check was 16 min ago" in Visitor(name).texts("warning")[0]
+    hub().store.schedule.take_lease("somebody", now=hub().clock.now(), lasts=timedelta(seconds=30))
+    assert not [text for text in Visitor().texts("warning") if "Nobody is checking" in text]
 
 
 @pytest.mark.parametrize("account_id", ["", "nonsense", "' OR 1=1 --", "00000000-0000-0000-0000-000000000000"])

@@ -509,7 +509,7 @@ def _a_minute_later(visitor: Visitor) -> None:
 def test_held_key_expires() -> None:
     """When the held key is gone the page asks for the secret again instead of failing."""
     visitor = in_sandbox("Alpine", at=ServerName.US).press("link_submit")
-    hub()._held.clear()
+    hub()._held._kept.clear()
     visitor.press(OTHER)
     assert visitor.texts("error") == ["Too much time has passed: paste the secret again."]
     then_links(visitor)

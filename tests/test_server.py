@@ -7,13 +7,17 @@ import shutil
 import signal
 import subprocess
 import sys
+from contextlib import closing
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 from hub_core import __version__
+from hub_core.storage.store import Store
 from hub_core.web import launch
+from tests.scaled import until
 from tests.serving import (
     ROOT,
     STOP_DEADLINE,
@@ -282,3 +286,18 @@ def test_settings_follow_the_socket(environ: dict[str, str], address: str, port:
     """What the operator left open is what the server listens on already, so it is judged by the same rules."""
     launch.agree(environ, address=address, port=port)
     assert environ == expected
+
+
+@pytest.mark.parametrize(("word", "watching"), [("on", True), ("off", False)])
+def test_the_server_watches_unless_told_otherwise(tmp_path: Path, word: str, watching: object) -> None:
+    """The scheduler runs before any visitor came, and lets go of its lease when the server ends."""
+    with start_server(tmp_path, command=PYTHON_APP, LINKHUB_SCHEDULER=word) as server:
+        with closing(Store.open(tmp_path / "data" / "hub.db")) as store:
+            if watching:
+                until(lambda: store.schedule.watcher().beat_at is not None)
+        server.stop()
+        assert "Link Hub stopped." in server.log
+    with closing(Store.open(tmp_path / "data" / "hub.db")) as store:
+        assert (store.schedule.watcher().beat_at is not None) is watching
+        fence = store.schedule.take_lease("next", now=datetime.now(UTC), lasts=timedelta(seconds=30))
+        assert fence == (2 if watching else 1)

@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hub_core.health import status
-from hub_core.health.status import DEGRADING, FAILING, LIMITING, NOTED, UNREACHABLE, WAITING, advance, is_stale, judge
+from hub_core.health.status import advance, is_stale
+from hub_core.health.verdict import DEGRADING, FAILING, LIMITING, NOTED, UNREACHABLE, WAITING, judge
 from hub_core.model import (
     Account,
     Capability,
@@ -185,7 +186,8 @@ OBSERVATIONS = st.builds(
     st.sampled_from(list(Reason)),
 )
 CHECKS = st.builds(
-    lambda seen, lists: Check(NOON, Trigger.SCHEDULE, tuple(seen), Facts(capabilities=lists)),
+    lambda trigger, seen, lists: Check(NOON, trigger, tuple(seen), Facts(capabilities=lists)),
+    st.sampled_from([Trigger.SCHEDULE, Trigger.MANUAL]),
     st.lists(OBSERVATIONS, max_size=8),
     st.dictionaries(st.sampled_from([POLICIES, MEMBERS, GROUPS]), st.sampled_from(list(Capability))),
 )
@@ -207,7 +209,10 @@ def test_a_transition_exists_exactly_when_the_status_changed(history: list[Check
     """Alerts hang on transitions, so there is never one too many or too few."""
     for dated, before, after, transition in standing_after(history):
         assert (transition is not None) == (before.status is not after.status)
-        assert (after.since == dated.at) == (transition is not None)
+        assert (after.since != before.since) <= (transition is not None)
+        if transition:
+            assert transition.at == after.since
+            assert transition.at <= dated.at
 
 
 @given(st.lists(CHECKS, max_size=6))
@@ -232,11 +237,11 @@ def test_clocks_move_only_forward_and_only_by_proof(history: list[Check]) -> Non
 
 
 @given(CHECKS)
-def test_green_needs_a_fresh_token(seen: Check) -> None:
-    """No combination of observations without a proven key is shown as working."""
+def test_green_needs_a_token_that_was_accepted(seen: Check) -> None:
+    """No combination of observations is shown as working but with a token: a fresh one, or one that was kept."""
     verdict = judge(seen)
     if verdict and verdict[0] in {Status.HEALTHY, Status.LIMITED, Status.DEGRADED}:
-        assert seen.key_proven
+        assert seen.key_proven or seen.light
         assert seen.failure is None
 
 
@@ -315,8 +320,118 @@ def test_step_gives_standing_transition_and_facts() -> None:
         (NOON - 9 * DAY, Lifecycle.PAUSED, False),
     ],
 )
-def test_a_status_is_stale_after_twice_the_interval(
+def test_a_status_is_stale_once_its_check_no_longer_holds(
     checked_at: datetime | None, lifecycle: Lifecycle, expected: object
 ) -> None:
     """An old check, none, or one dated far ahead by a wrong clock is not believed; a paused account is not late."""
-    assert is_stale(checked_at, lifecycle, now=NOON, interval=DAY) is expected
+    assert is_stale(checked_at, lifecycle, now=NOON, holds=2 * DAY) is expected
+
+
+# On a schedule: three failures in a row, one good check, and what comes and goes.
+
+MINUTE = timedelta(minutes=1)
+UNREACHED = (failed(Stage.REACH, Reason.CONNECTION_TIMEOUT),)
+WELL = (passed(Stage.TOKEN), passed(Stage.READ))
+LIGHT = (Observation(Stage.TOKEN, Outcome.SKIP), passed(Stage.READ))
+DOUBT = (Observation(Stage.TOKEN, Outcome.SKIP), failed(Stage.READ, Reason.TOKEN_REFUSED))
+REFUSED = (failed(Stage.TOKEN, Reason.KEY_NO_LONGER_ACCEPTED),)
+WAIT = (failed(Stage.TOKEN, Reason.BUDGET_SPENT),)
+
+
+def by_schedule(*histories: tuple[Observation, ...], standing: Standing | None = None) -> list[Standing]:
+    """Return the standing after each of these checks, five minutes apart."""
+    now, steps = standing or Standing(Status.HEALTHY, None, NOON, NOON, NOON, NOON), []
+    start = now.checked_at or NOON
+    for number, seen in enumerate(histories, 1):
+        at = start + number * 5 * MINUTE
+        now, _ = advance(now, Check(at, Trigger.SCHEDULE, seen, Facts(capabilities={POLICIES: READABLE})))
+        steps.append(now)
+    return steps
+
+
+@pytest.mark.parametrize(
+    ("checks", "statuses"),
+    [
+        pytest.param([UNREACHED] * 4, "HHUU", id="the third failure in a row counts"),
+        pytest.param([UNREACHED, UNREACHED, WELL, UNREACHED, UNREACHED], "HHHHH", id="a good one begins anew"),
+        pytest.param([UNREACHED, WAIT, UNREACHED, WAIT, UNREACHED], "HHHHU", id="waiting neither counts nor clears"),
+        pytest.param([UNREACHED] * 3 + [LIGHT], "HHUH", id="one good light check recovers"),
+        pytest.param([UNREACHED] * 3 + [REFUSED], "HHUF", id="a refusal is certain at once"),
+        pytest.param([REFUSED, WELL], "FH", id="a refusal needs no second one, and a fresh token ends it"),
+        pytest.param([DOUBT, WELL], "HH", id="a kept token that is refused says nothing"),
+        pytest.param([DOUBT, REFUSED], "HF", id="until a fresh one is refused"),
+        pytest.param([REFUSED, *[UNREACHED] * 3], "FFFU", id="a refused key whose server went away"),
+        pytest.param([WAIT] * 5, "HHHHH", id="waiting never changes a status"),
+        pytest.param(
+            [*[UNREACHED] * 3, LIGHT, *[UNREACHED] * 3, LIGHT, LIGHT, LIGHT],
+            "HHUHHHUUUH",
+            id="what comes and goes needs three good ones",
+        ),
+        pytest.param(
+            [*[UNREACHED] * 3, LIGHT, *[LIGHT] * 12, *[UNREACHED] * 3, LIGHT],
+            "HHUH" + "H" * 12 + "HHUH",
+            id="an hour later it has not come and gone",
+        ),
+    ],
+)
+def test_a_row_of_scheduled_checks(checks: list[tuple[Observation, ...]], statuses: str) -> None:
+    """The table of histories and the status after each check, by its first letter."""
+    assert "".join(standing.status.value[0].upper() for standing in by_schedule(*checks)) == statuses
+
+
+def test_unreachable_is_dated_from_the_first_failure() -> None:
+    """Since when it was out of reach is when it first did not answer, and the count is kept meanwhile."""
+    one, two, three = by_schedule(*[UNREACHED] * 3)
+    assert (one.failures, two.failures, three.failures) == (1, 2, 3)
+    assert (one.since, two.since, three.since) == (NOON, NOON, NOON + 5 * MINUTE)
+    assert two.reason is None
+    assert three.reason is Reason.CONNECTION_TIMEOUT
+
+
+def test_what_a_person_asks_for_is_judged_at_once() -> None:
+    """Whoever presses Check now sees what this one check says."""
+    standing, transition = advance(Standing(Status.HEALTHY), check(*UNREACHED))
+    assert standing.status is Status.UNREACHABLE
+    assert transition
+
+
+def test_a_light_check_proves_the_link_and_not_the_key() -> None:
+    """The clock of the key stays where the last fresh token put it."""
+    (after,) = by_schedule(LIGHT)
+    assert (after.link_proven_at, after.key_proven_at) == (NOON + 5 * MINUTE, NOON)
+
+
+@pytest.mark.parametrize(
+    ("path", "answer", "expected"),
+    [
+        (MEMBERS, Capability.REFUSED, (Status.DEGRADED, Reason.READS_PARTLY_REFUSED)),
+        (MEMBERS, Capability.FAULTY, (Status.DEGRADED, Reason.READ_FAULT)),
+        (MEMBERS, Capability.NOT_OFFERED, (Status.LIMITED, None)),
+        (POLICIES, Capability.REFUSED, (Status.HEALTHY, None)),
+    ],
+)
+def test_a_list_that_was_not_asked_keeps_its_say(path: str, answer: Capability, expected: object) -> None:
+    """A light check asks one list; what the others answered last still counts, what it asked itself counts anew."""
+    seen = Check(NOON, Trigger.SCHEDULE, LIGHT, Facts(capabilities={POLICIES: READABLE}))
+    assert judge(seen, {path: answer}) == expected
+
+
+def test_an_organization_without_members_stays_so_until_they_are_looked_at() -> None:
+    """A light check does not ask for members and cannot tell that they are back."""
+    before = Standing(Status.FAILING, Reason.MEMBERS_EMPTY, NOON, NOON, NOON, NOON)
+    (light,) = by_schedule(LIGHT, standing=before)
+    assert (light.status, light.reason) == (Status.FAILING, Reason.MEMBERS_EMPTY)
+
+
+@given(st.lists(CHECKS, max_size=12), st.lists(st.integers(-10_000, 10_000), min_size=12, max_size=12))
+def test_no_two_changes_lead_to_the_same_status_in_a_row(history: list[Check], jumps: list[int]) -> None:
+    """Whatever happens and however the clock jumps, a change leads somewhere else, and is never dated ahead."""
+    standing, last = Standing(), Status.UNKNOWN
+    for seen, jump in zip(history, jumps, strict=False):
+        at = NOON + jump * MINUTE
+        standing, transition = advance(standing, Check(at, seen.trigger, seen.observations, seen.facts))
+        if transition:
+            assert transition.before is last
+            assert transition.after is not last
+            assert transition.at <= at
+            last = transition.after

@@ -103,7 +103,7 @@ def add(store: Store, made: Account, token: str = "sealed") -> None:
     store.add_account(made, seal=lambda _: token, check=check, step=status.step(made, check), actor="test")
 
 
-def record(store: Store, made: Account, check: Check, generation: int = 0) -> Standing | None:
+def record(store: Store, made: Account, check: Check, generation: int = 0) -> status.Step | None:
     return store.record(made.id, generation, check=check, step=lambda present: status.step(present, check))
 
 
@@ -133,6 +133,7 @@ def test_an_account_comes_back_as_it_was_stored(store: Store) -> None:
         made,
         standing=Standing(Status.HEALTHY, None, NOW, NOW, NOW, NOW),
         facts=FACTS,
+        due=status.step(made, good()).due,
     )
     assert store.account(made.id) == expected
     assert store.load(made.id).account == expected
@@ -248,9 +249,10 @@ def test_a_check_changes_standing_and_history_and_keeps_what_it_did_not_see(stor
     made = account()
     add(store, made)
     later = NOW + timedelta(minutes=5)
-    standing = record(store, made, bad(Reason.KEY_NO_LONGER_ACCEPTED, later))
+    done = record(store, made, bad(Reason.KEY_NO_LONGER_ACCEPTED, later))
     kept = store.account(made.id)
-    assert standing == kept.standing
+    assert done
+    assert (done.standing, done.due) == (kept.standing, kept.due)
     assert kept.standing == Standing(Status.FAILING, Reason.KEY_NO_LONGER_ACCEPTED, later, later, NOW, NOW)
     assert kept.facts == FACTS
     newest, oldest = store.history(made.id)

@@ -175,6 +175,7 @@ def fill(hub: Hub, size: int) -> None:
             "'active', '', 0, 0, 0, 'official', '2026.8.0', 120, '{}')",
             rows,
         )
+        con.execute("INSERT INTO schedule(account_id) SELECT id FROM account")
 
 
 def verifies(folder: Path) -> None:

@@ -37,13 +37,16 @@ class TokenBudget:
         self._limit = limit
         self._sleep = sleep
 
-    async def take(self, origin: str, *, patience_s: float, waiting: Callable[[int], None]) -> None:
+    async def take(
+        self, origin: str, *, patience_s: float, waiting: Callable[[int], None], limit: int | None = None
+    ) -> None:
         """Return once a token request to `origin` may be sent.
 
         Args:
             origin: of the identity server.
             patience_s: how long waiting is acceptable, in seconds.
             waiting: told the seconds still to wait whenever a longer wait begins.
+            limit: requests a minute, where it is less than the budget has.
 
         Raises:
             RemoteError: BUDGET_SPENT, with the seconds to wait, when that is longer than `patience_s`.
@@ -51,7 +54,7 @@ class TokenBudget:
         give_up = self._clock.monotonic() + max(patience_s, SPACING_S)
         while True:
             wait_ms = await asyncio.to_thread(
-                self._store.take_token_slot, origin, at=self._clock.now(), limit=self._limit
+                self._store.take_token_slot, origin, at=self._clock.now(), limit=min(limit or self._limit, self._limit)
             )
             if not wait_ms:
                 return

@@ -54,6 +54,7 @@ def show(*, account: str, as_json: bool) -> None:
                 "Account": known.id,
                 **showing.link_facts(known),
                 **describe.more_facts(known, now=hub.clock.now()),
+                "Next check": ": ".join(showing.next_check(hub, known)),
             }
         )
         last = next(iter(hub.history(row.id, limit=1)), None)

@@ -11,7 +11,7 @@ from hub_core.cli.doctor import doctor
 from hub_core.cli.exporting import export
 from hub_core.cli.key import key
 from hub_core.cli.linking import edit, link, relink
-from hub_core.cli.running import sandbox, serve
+from hub_core.cli.running import sandbox, serve, watch
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -42,5 +42,6 @@ for _command in (
     key,
     sandbox,
     serve,
+    watch,
 ):
     linkhub.add_command(_command)

@@ -45,7 +45,7 @@ def row_values(hub: Hub, row: AccountRow) -> dict[str, Any]:
     """Return one line of the list for machines; `docs/command-line.md` lists the keys."""
     return {
         **as_values(row, now=hub.clock.now()),
-        "stale": hub.stale(row.checked_at, row.lifecycle),
+        "stale": hub.watching.stale(row),
         "needs_key": row.locked,
     }
 

@@ -71,7 +71,7 @@ def show_stage(event: Stage | Observation | Waiting) -> None:
 def stage_line(seen: Observation) -> str:
     """Return one line about what a stage saw: icon, words, milliseconds."""
     stage = texts.STAGES[seen.stage]
-    what = {Outcome.PASS: stage.done, Outcome.SKIP: "skipped"}.get(seen.outcome)
+    what = {Outcome.PASS: stage.done, Outcome.SKIP: texts.skipped(seen.stage)}.get(seen.outcome)
     if what is None:
         what = texts.REASONS[seen.reason].title if seen.reason else texts.OUTCOMES[seen.outcome].word
     return f"{texts.OUTCOMES[seen.outcome].mark} {stage.name}: {what} ({seen.ms} ms)"

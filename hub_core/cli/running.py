@@ -1,20 +1,26 @@
-"""The commands that run until they are stopped: the dashboard and the sandbox."""
+"""The commands that run until they are stopped: the dashboard, the scheduler and the sandbox."""
 
 from __future__ import annotations
 
 import os
+import signal
 import sys
-from contextlib import closing
+import threading
+from contextlib import closing, contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from hub_core.cli import output
-from hub_core.cli.opening import log_to_stderr, read_settings
+from hub_core.cli.opening import log_to_stderr, open_hub, read_settings
 from hub_core.errors import SandboxUnavailable
 from hub_core.sandbox import console
 from hub_core.sandbox_host import SandboxHost
 from hub_core.web import launch
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 
 @click.command
@@ -26,6 +32,28 @@ def serve() -> None:
         raise click.ClickException("The dashboard's files are missing: install Link Hub again.")
     sys.stdout.flush()
     os.execv(command[0], command)  # noqa: S606 - our own interpreter and script
+
+
+@click.command
+def watch() -> None:
+    """Check every account on its rhythm, without the dashboard, until Ctrl-C."""
+    with _until_told() as told, open_hub() as hub:
+        hub.start_watching()
+        output.say("Watching. Accounts that stop or start working are told here.")
+        told.wait()
+    output.say("Stopped watching.")
+
+
+@contextmanager
+def _until_told() -> Iterator[threading.Event]:
+    """Give an event that is set when somebody wants this process to end."""
+    told = threading.Event()
+    before = {which: signal.signal(which, lambda *_: told.set()) for which in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield told
+    finally:
+        for which, handler in before.items():
+            signal.signal(which, handler)
 
 
 @click.command

@@ -82,6 +82,10 @@ class Subject:
     ca_pem: str | None = None
     remarks: tuple[Reason, ...] = ()
     """What reading the typed text already noticed: warnings of the format stage."""
+    token: AccessToken | None = None
+    """A kept one makes this a light check: no token request, and nothing proved about the key."""
+    lists: tuple[str, ...] = LISTS
+    """The lists to ask, the one that decides about the link first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +100,10 @@ class Means:
     """Every row of paired hosts that is known to belong together."""
     official: Callable[[str], bool]
     patience_s: float = 0.0
+    limit: int | None = None
+    """Token requests a minute, where it is less than the budget has."""
+    granted: Callable[[AccessToken], None] = lambda _: None
+    """Told a fresh token as it comes."""
     deadline_s: float = CHECK_DEADLINE_S
 
 
@@ -147,6 +155,9 @@ class _Ladder:
             (Stage.READ, lambda: self._read(client, self.tokens[0])),
             (Stage.IDENTITY, lambda: self._identity(self.tokens[0])),
         )
+        if self.subject.token:
+            # Who the token is of was seen when it was given.
+            rungs = rungs[1:-1]
         for stage, rung in rungs:
             self.stage, self.started = stage, self.means.clock.monotonic()
             self.watch(stage)
@@ -278,11 +289,17 @@ class _Ladder:
         self._remark(Reason.CLOCK_WRONG_HERE if ours else Reason.CLOCK_SKEW, {"skew": str(skew)})
 
     async def _token(self, client: Client) -> Outcome:
+        if self.subject.token:
+            self.tokens.append(self.subject.token)
+            return Outcome.SKIP
         origin = self.subject.endpoints.identity_origin
         budget, clock, loop = self.means.budget, self.means.clock, asyncio.get_running_loop()
         asked = loop.time()
         await budget.take(
-            origin, patience_s=self.means.patience_s, waiting=lambda seconds: self.watch(Waiting(seconds))
+            origin,
+            patience_s=self.means.patience_s,
+            waiting=lambda seconds: self.watch(Waiting(seconds)),
+            limit=self.means.limit,
         )
         self.ends += loop.time() - asked
         self.started = clock.monotonic()  # waiting for a turn is not the server's time
@@ -296,6 +313,7 @@ class _Ladder:
             if error.reason in _ASKS_TO_WAIT and error.retry_after:
                 await budget.hold(origin, error.retry_after)
             raise
+        self.means.granted(self.tokens[0])
         return Outcome.PASS
 
     async def _read(self, client: Client, token: AccessToken) -> Outcome:
@@ -308,13 +326,13 @@ class _Ladder:
 
     async def _ask_lists(self, client: Client, token: AccessToken, answers: dict[str, ListAnswer]) -> None:
         """Ask every list; the first decides about the link, a later one that breaks is that list's own trouble."""
-        for path in LISTS:
+        for path in self.subject.lists:
             try:
                 answers[path] = await self._timely(client.read(path, token, now=self.means.clock.now()))
             except RemoteError as error:
                 if not answers:
                     raise
-                left = [other for other in LISTS if other not in answers]
+                left = [other for other in self.subject.lists if other not in answers]
                 if error.reason in _ASKS_TO_WAIT:
                     self.retry_after = error.retry_after
                     self._remark(error.reason, {**error.evidence, "names": lists.names(left)})

@@ -3,31 +3,36 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import suppress
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import TYPE_CHECKING, NamedTuple
 from uuid import NAMESPACE_URL, uuid5
 
 from hub_core.bitwarden.budget import TokenBudget
+from hub_core.bitwarden.client import LISTS, AccessToken
 from hub_core.bitwarden.policy import OutboundPolicy
 from hub_core.bitwarden.regions import REGIONS, region_of_host
-from hub_core.bitwarden.transport import Session
+from hub_core.bitwarden.transport import Session, Side
 from hub_core.engine import to_its_end
-from hub_core.errors import MasterKeyError, NotFound, Paused, SandboxUnavailable, SealError
+from hub_core.errors import MasterKeyError, NotFound, Paused, RemoteError, SandboxUnavailable, SealError
 from hub_core.health import checks, status
+from hub_core.health.light import Tokens, small_read
+from hub_core.health.rhythm import Rhythm
+from hub_core.health.status import Step
 from hub_core.model import ApiKey, Check, Lifecycle, Observation, Outcome, Reason, RegionId, Stage, Trigger
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Sequence
+    from collections.abc import AsyncIterator, Callable, Generator, Sequence
 
     from hub_core.bitwarden.transport import Resolver
     from hub_core.clock import Clock
     from hub_core.engine import Engine
     from hub_core.keychain import Keychain
-    from hub_core.model import Standing, Status
+    from hub_core.model import Account, Endpoints, Status
     from hub_core.sandbox_host import SandboxHost
     from hub_core.settings import Settings
-    from hub_core.storage.store import AccountRow, Store
+    from hub_core.storage.store import AccountRow, Loaded, Store
 
     Watch = Callable[[Stage | Observation | checks.Waiting], None]
 
@@ -56,11 +61,24 @@ class Progress:
     """Seconds until the budget of an identity server allows the next token request."""
 
 
-class _Recorded(NamedTuple):
-    """A check, and what it made of the account: None when it came too late to say anything about it."""
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """How a check is made: by default as a person wants it, with a fresh token and every list."""
 
+    trigger: Trigger = Trigger.MANUAL
+    patience_s: float = 0.0
+    limit: int | None = None
+    """Token requests a minute, where it is less than the budget has."""
+    light: bool = False
+    """Whether a kept token will do."""
+
+
+class Examined(NamedTuple):
+    """A check that is not recorded yet."""
+
+    loaded: Loaded
     check: Check
-    standing: Standing | None
+    fresh: AccessToken | None
 
 
 class Examiner:
@@ -77,6 +95,7 @@ class Examiner:
         clock: Clock,
         resolve: Resolver,
         deadline_s: float,
+        chance: Callable[[], float],
     ) -> None:
         self._store = store
         self._keychain = keychain
@@ -85,16 +104,20 @@ class Examiner:
         self._clock = clock
         self._resolve = resolve
         self._deadline_s = deadline_s
-        self._budget = TokenBudget(store, clock, limit=settings.token_limit)
+        self._budget = TokenBudget(store, clock, limit=settings.token_limit, sleep=clock.sleep)
+        self._chance = chance
+        self._turns: dict[str, asyncio.Lock] = {}
+        self.tokens = Tokens(clock.monotonic)
+        self.rhythm = Rhythm(timedelta(minutes=settings.interval_minutes), settings.token_limit)
         self._policy = OutboundPolicy.from_settings(settings)
 
     def verify(self, subject: checks.Subject, watch: Watch) -> Check:
         """Run the stages for a key a person just gave; nothing is recorded."""
-        return self._engine.call(lambda report: self._run(subject, report), watch)
+        return self._engine.call(lambda report: self._run(subject, report, plan=Plan(subject.trigger)), watch)
 
     def check(self, account_id: str, trigger: Trigger, watch: Watch) -> Check:
         """Check one account and record it; raises NotFound, Paused."""
-        return self._engine.call(lambda report: self._check(account_id, trigger, report), watch).check
+        return self._engine.call(lambda report: self._check(account_id, Plan(trigger), report), watch)[0]
 
     def check_many(self, rows: Sequence[AccountRow]) -> Generator[Progress | None, None, None]:
         """Check accounts, paced by the token budgets; yields progress, and None every half second.
@@ -114,12 +137,12 @@ class Examiner:
 
         async def one(row: AccountRow) -> None:
             nonlocal done
-            standing = None
+            step = None
             async with places_at[row.identity_origin], places:
                 with suppress(NotFound, Paused):  # unlinked or paused meanwhile; the others go on
-                    standing = (await self._check(row.id, Trigger.MANUAL, waiting, patience_s=PATIENCE_S)).standing
+                    _, step = await self._check(row.id, Plan(patience_s=PATIENCE_S), waiting)
             done += 1
-            report(Progress(done, len(rows), row.label, standing.status if standing else None))
+            report(Progress(done, len(rows), row.label, step.standing.status if step else None))
 
         report(Progress(0, len(rows)))
         try:
@@ -130,7 +153,29 @@ class Examiner:
             # What failed is the hub, such as a full disk: the first says it, and the others say the same.
             raise failed.exceptions[0] from None
 
-    async def _check(self, account_id: str, trigger: Trigger, watch: Watch, *, patience_s: float = 0.0) -> _Recorded:
+    async def _check(self, account_id: str, plan: Plan, watch: Watch) -> tuple[Check, Step | None]:
+        async with self.turn(account_id):
+            examined = await self.examine(account_id, plan, watch)
+            check, account = examined.check, examined.loaded.account
+            if check.failure and check.failure.reason is Reason.BUDGET_SPENT:
+                # We only told ourselves to wait: as a row of the history it would hide the last real check.
+                return check, Step(account.standing, None, account.facts, account.due)
+            return check, await self.keep(examined)
+
+    # ---- for the scheduler, in the engine's loop
+
+    @asynccontextmanager
+    async def turn(self, account_id: str) -> AsyncIterator[None]:
+        """Keep every other check of this account, in this process, waiting meanwhile."""
+        async with self._turns.setdefault(account_id, asyncio.Lock()):
+            yield
+
+    def busy(self) -> set[str]:
+        """Return the accounts that are being checked, by whomever in this process."""
+        return {account_id for account_id, lock in self._turns.items() if lock.locked()}
+
+    async def examine(self, account_id: str, plan: Plan, watch: Watch) -> Examined:
+        """Check one account and record nothing yet; raises NotFound, Paused."""
         loaded = await asyncio.to_thread(self._store.load, account_id)
         account = loaded.account
         if account.lifecycle is Lifecycle.PAUSED:
@@ -138,45 +183,83 @@ class Examiner:
         try:
             secret = self._keychain.open(loaded.sealed, loaded.ring)
         except (SealError, MasterKeyError):
-            check = self._locked(trigger)
+            check = self._locked(plan.trigger)
             watch(check.observations[0])
-        else:
-            subject = checks.Subject(
-                account.endpoints,
-                ApiKey(account.client_id, secret),
-                worked_before=account.standing.key_proven_at is not None,
-                trigger=trigger,
-                ca_pem=account.ca_pem,
-            )
-            check = await self._run(subject, watch, patience_s=patience_s)
-            if check.failure and check.failure.reason is Reason.BUDGET_SPENT:
-                # We only told ourselves to wait: as a row of the history it would hide the last real check.
-                return _Recorded(check, account.standing)
-        standing = await to_its_end(
+            return Examined(loaded, check, None)
+        subject = checks.Subject(
+            account.endpoints,
+            ApiKey(account.client_id, secret),
+            worked_before=account.standing.key_proven_at is not None,
+            trigger=plan.trigger,
+            ca_pem=account.ca_pem,
+            token=self.tokens.get(account.id, loaded.generation) if plan.light else None,
+            lists=self._lists(account, plan),
+        )
+        fresh: list[AccessToken] = []
+        check = await self._run(subject, watch, plan=plan, granted=fresh.append)
+        return Examined(loaded, check, fresh[0] if fresh else None)
+
+    async def keep(self, examined: Examined, *, fence: int | None = None) -> Step | None:
+        """Record a check; return what it did, or None when it came too late to say anything about the account."""
+        loaded, check, fresh = examined
+        account_id, chance = loaded.account.id, self._chance()
+        self.tokens.learn(account_id, loaded.generation, check, fresh)
+        return await to_its_end(
             asyncio.to_thread(
                 self._store.record,
                 account_id,
                 loaded.generation,
                 check=check,
-                step=lambda present: status.step(present, check),
+                step=lambda present: self.step(present, check, chance),
+                fence=fence,
             )
         )
-        return _Recorded(check, standing)
 
-    async def _run(self, subject: checks.Subject, watch: Watch, *, patience_s: float = 0.0) -> Check:
+    def step(self, account: Account, check: Check, chance: float | None = None) -> Step:
+        """Return what a check does to an account, by the rhythm of this installation."""
+        return status.step(account, check, self.rhythm, chance=self._chance() if chance is None else chance)
+
+    async def answers(self, account_id: str) -> bool:
+        """Tell whether the API server of an account can be connected to at all."""
+        account = (await asyncio.to_thread(self._store.load, account_id)).account
+        async with self._session_of(account.endpoints, account.ca_pem) as session:
+            try:
+                await session.connect(Side.API)
+            except RemoteError:
+                return False
+        return True
+
+    # ---- inside
+
+    def _lists(self, account: Account, plan: Plan) -> tuple[str, ...]:
+        """Return every list for a person, and once a day; else the one that tells most cheaply."""
+        deep_at = account.due.deep_at
+        deep = not plan.light and (deep_at is None or deep_at <= self._clock.now())
+        return LISTS if plan.trigger is not Trigger.SCHEDULE or deep else small_read(account.facts.capabilities)
+
+    async def _run(
+        self,
+        subject: checks.Subject,
+        watch: Watch,
+        *,
+        plan: Plan,
+        granted: Callable[[AccessToken], None] = lambda _: None,
+    ) -> Check:
         if subject.endpoints.region is RegionId.SANDBOX:
             with suppress(SandboxUnavailable):  # then nothing answers there, and the check says so
                 await asyncio.to_thread(self._sandbox.wake)
         clouds = [row.endpoints for row in REGIONS if row.endpoints]
         clouds += [endpoints for _, endpoints in self._sandbox.clouds()]
         means = checks.Means(
-            session=self._session,
+            session=lambda subject: self._session_of(subject.endpoints, subject.ca_pem),
             budget=self._budget,
             clock=self._clock,
             device=DEVICE,
             clouds=tuple(clouds),
             official=_official,
-            patience_s=patience_s,
+            patience_s=plan.patience_s,
+            limit=plan.limit,
+            granted=granted,
         )
         return await checks.run(subject, means, watch)
 
@@ -184,11 +267,11 @@ class Examiner:
         observation = Observation(Stage.FORMAT, Outcome.FAIL, Reason.SECRET_LOCKED)
         return Check(self._clock.now(), trigger, (observation,))
 
-    def _session(self, subject: checks.Subject) -> Session:
+    def _session_of(self, endpoints: Endpoints, ca_pem: str | None) -> Session:
         return Session(
-            subject.endpoints,
+            endpoints,
             self._policy,
-            ca_pem=subject.ca_pem,
+            ca_pem=ca_pem,
             official=_official,
             deadline_s=self._deadline_s,
             resolve=self._resolve,

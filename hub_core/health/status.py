@@ -1,147 +1,40 @@
-"""Pure: what a check says about an account, and what that does to its standing."""
+"""Pure: what a check does to an account: its standing, the change of status, what is known, the next check."""
 
 from __future__ import annotations
 
 from dataclasses import fields, replace
+from datetime import timedelta
 from typing import TYPE_CHECKING, NamedTuple
 
-from hub_core.model import Capability, Facts, Lifecycle, Outcome, Reason, Standing, Status, Transition
+from hub_core.health.rhythm import USUAL, next_due
+from hub_core.health.verdict import FAILURES_NEEDED, judge, key_in_doubt
+from hub_core.model import Capability, Facts, Lifecycle, Reason, Standing, Status, Transition, Trigger
 
 if TYPE_CHECKING:
-    from datetime import datetime, timedelta
+    from collections.abc import Mapping
+    from datetime import datetime
 
-    from hub_core.model import Account, Check
+    from hub_core.health.rhythm import Rhythm
+    from hub_core.model import Account, Check, Due
 
-FAILING = frozenset(
-    {
-        Reason.PERSONAL_KEY,
-        Reason.INSTALLATION_KEY,
-        Reason.FIELDS_SWAPPED,
-        Reason.CLIENT_ID_MISSING,
-        Reason.CLIENT_ID_BARE,
-        Reason.CLIENT_ID_CUT,
-        Reason.CLIENT_ID_MALFORMED,
-        Reason.SECRET_MISSING,
-        Reason.SECRET_MALFORMED,
-        Reason.SECRET_LOCKED,
-        Reason.ADDRESS_MISSING,
-        Reason.ADDRESS_MALFORMED,
-        Reason.ADDRESS_PLAINTEXT,
-        Reason.ADDRESS_NOT_ALLOWED,
-        Reason.ADDRESS_OTHER_ORGANIZATION,
-        Reason.LABEL_MISSING,
-        Reason.CA_MALFORMED,
-        Reason.HOSTS_MISMATCH,
-        Reason.API_PATH_WRONG,
-        Reason.IDENTITY_PATH_WRONG,
-        Reason.KEY_NEVER_ACCEPTED,
-        Reason.KEY_NO_LONGER_ACCEPTED,
-        Reason.SCOPE_REFUSED,
-        Reason.GRANT_REFUSED,
-        Reason.REQUEST_MANGLED,
-        Reason.VAULTWARDEN_UNKNOWN_ID,
-        Reason.VAULTWARDEN_WRONG_SECRET,
-        Reason.VAULTWARDEN_REFUSED,
-        Reason.TOKEN_OF_OTHER_SERVER,
-        Reason.TOKEN_REFUSED,
-        Reason.READ_FORBIDDEN,
-        Reason.MEMBERS_EMPTY,
-        Reason.WRONG_ORGANIZATION,
-    }
-)
-"""A person must act: the key, its kind, its organization or the pair of hosts is wrong."""
+SUCCESSES_NEEDED = 3
+"""Good checks in a row before an account that comes and goes is believed again."""
 
-UNREACHABLE = frozenset(
-    {
-        Reason.NAME_NOT_FOUND,
-        Reason.NAME_TIMEOUT,
-        Reason.CONNECTION_REFUSED,
-        Reason.CONNECTION_TIMEOUT,
-        Reason.NO_ROUTE,
-        Reason.PROXY_FAILED,
-        Reason.CERTIFICATE_EXPIRED,
-        Reason.CERTIFICATE_NOT_YET_VALID,
-        Reason.CERTIFICATE_SELF_SIGNED,
-        Reason.CERTIFICATE_UNKNOWN_ISSUER,
-        Reason.CERTIFICATE_INTERCEPTED,
-        Reason.CERTIFICATE_WRONG_NAME,
-        Reason.CERTIFICATE_LEGACY_CA,
-        Reason.CLIENT_CERTIFICATE_WANTED,
-        Reason.TLS_FAILED,
-        Reason.TLS_TIMEOUT,
-        Reason.REDIRECTED,
-        Reason.WEB_PAGE,
-        Reason.EDGE_BLOCKED,
-        Reason.TRAFFIC_UNUSUAL,
-        Reason.PROXY_PASSWORD,
-        Reason.APPLICATION_DOWN,
-        Reason.ANSWER_TIMEOUT,
-        Reason.ANSWER_LOST,
-        Reason.ANSWER_TOO_LARGE,
-        Reason.ANSWER_UNREADABLE,
-        Reason.ANSWER_UNEXPECTED,
-        Reason.SERVER_FAULT,
-        Reason.TOKEN_REQUEST_BLOCKED,
-        Reason.TOKEN_FAULT,
-        Reason.TOKEN_NOT_DELIVERED,
-        Reason.SERVER_CANNOT_VALIDATE,
-        Reason.SIGNING_KEY_UNKNOWN,
-        Reason.TOKEN_ALREADY_EXPIRED,
-        Reason.TOKEN_NOT_YET_VALID,
-    }
-)
-"""Something on the way, or the server itself, is in trouble; the organization's key is not at fault."""
+FLAPPING = timedelta(hours=1)
+"""Who is unreachable again so soon after recovering comes and goes."""
 
-DEGRADING = frozenset(
-    {
-        Reason.CERTIFICATE_ENDS_SOON,
-        Reason.CLOCK_SKEW,
-        Reason.CLOCK_WRONG_HERE,
-        Reason.READS_PARTLY_REFUSED,
-        Reason.READ_FAULT,
-    }
-)
-"""Works, with something to mend soon."""
-
-WAITING = frozenset(
-    {Reason.RATE_LIMITED, Reason.EDGE_RATE_LIMITED, Reason.BUDGET_SPENT, Reason.STOPPED, Reason.INTERNAL}
-)
-"""Nothing was judged: the status stays what it was."""
-
-LIMITING = frozenset({Reason.READ_API_ABSENT})
-"""The key is accepted, and this server offers no read API."""
-
-NOTED = frozenset({Reason.SECRET_LENGTH, Reason.HOSTS_RENAMED, Reason.SERVER_UNKNOWN, Reason.ORGANIZATION_NOT_REPORTED})
-"""Worth saying, and no reason to act."""
+_WORKING = frozenset({Status.HEALTHY, Status.LIMITED, Status.DEGRADED})
 
 
-_LISTS_OF_EVERY_SERVER = frozenset(
-    f"/public/{name}" for name in ("members", "groups", "collections", "policies", "events")
-)
+def advance(
+    standing: Standing, check: Check, known: Mapping[str, Capability] | None = None
+) -> tuple[Standing, Transition | None]:
+    """Return the standing after a check, and the change of status if there was one.
 
-
-def judge(check: Check) -> tuple[Status, Reason | None] | None:
-    """Return the status a check shows and its reason, or None when the check judged nothing."""
-    failure = check.failure
-    if failure and failure.reason:
-        if failure.reason in WAITING:
-            return None
-        # A reason that only degrades what works stops nothing; where it did stop the check, nothing was read.
-        return (Status.FAILING if failure.reason in FAILING else Status.UNREACHABLE), failure.reason
-    if not check.key_proven:
-        return None  # nothing failed because nothing was asked
-    reasons = [o.reason for o in check.observations if o.outcome is Outcome.WARN and o.reason]
-    for status, members in ((Status.DEGRADED, DEGRADING), (Status.LIMITED, LIMITING)):
-        found = next((reason for reason in reasons if reason in members), None)
-        if found:
-            return status, found
-    absent = {path for path, answer in check.facts.capabilities.items() if answer is Capability.NOT_OFFERED}
-    return (Status.LIMITED if absent & _LISTS_OF_EVERY_SERVER else Status.HEALTHY), None
-
-
-def advance(standing: Standing, check: Check) -> tuple[Standing, Transition | None]:
-    """Return the standing after a check, and the change of status if there was one."""
-    verdict = judge(check)
+    What a person asked for is judged at once. On a schedule an account is unreachable only after `FAILURES_NEEDED`
+    checks in a row, counted from the first; one that came and went needs `SUCCESSES_NEEDED` good ones to recover.
+    """
+    verdict = None if key_in_doubt(check) else judge(check, known)
     clocks = replace(
         standing,
         checked_at=check.at if verdict else standing.checked_at,
@@ -151,10 +44,47 @@ def advance(standing: Standing, check: Check) -> tuple[Standing, Transition | No
     if verdict is None:
         return clocks, None
     status, reason = verdict
+    if (
+        standing.reason is Reason.MEMBERS_EMPTY
+        and status in _WORKING
+        and "/public/members" not in check.facts.capabilities
+    ):
+        return clocks, None  # found in a list that this check did not ask
+    if status is Status.UNREACHABLE:
+        return _unreachable(clocks, check, reason)
+    if standing.status is Status.UNREACHABLE and status in _WORKING:
+        return _recovered(clocks, check, status, reason)
+    return _moved(replace(clocks, failures=0, first_failure_at=None, successes=0), status, reason, check.at)
+
+
+def _unreachable(standing: Standing, check: Check, reason: Reason | None) -> tuple[Standing, Transition | None]:
+    first = min(standing.first_failure_at or check.at, check.at)  # a clock that was set back dates nothing ahead
+    counted = replace(standing, failures=standing.failures + 1, first_failure_at=first, successes=0)
+    confirmed = check.trigger is not Trigger.SCHEDULE or counted.failures >= FAILURES_NEEDED
+    if standing.status is not Status.UNREACHABLE and not confirmed:
+        return counted, None
+    return _moved(counted, Status.UNREACHABLE, reason, first)
+
+
+def _recovered(
+    standing: Standing, check: Check, status: Status, reason: Reason | None
+) -> tuple[Standing, Transition | None]:
+    fallen, back = standing.since, standing.recovered_at
+    flapping = bool(fallen and back and timedelta() <= fallen - back < FLAPPING)
+    good = standing.successes + 1
+    if flapping and check.trigger is Trigger.SCHEDULE and good < SUCCESSES_NEEDED:
+        return replace(standing, successes=good), None
+    clean = replace(standing, failures=0, first_failure_at=None, successes=0, recovered_at=check.at)
+    return _moved(clean, status, reason, check.at)
+
+
+def _moved(
+    standing: Standing, status: Status, reason: Reason | None, at: datetime
+) -> tuple[Standing, Transition | None]:
     if status is standing.status:
-        return replace(clocks, reason=reason), None
-    after = replace(clocks, status=status, reason=reason, since=check.at)
-    return after, Transition(check.at, standing.status, status, reason)
+        return replace(standing, reason=reason), None
+    after = replace(standing, status=status, reason=reason, since=at)
+    return after, Transition(at, standing.status, status, reason)
 
 
 class Step(NamedTuple):
@@ -163,11 +93,17 @@ class Step(NamedTuple):
     standing: Standing
     transition: Transition | None
     facts: Facts
+    due: Due
 
 
-def step(account: Account, check: Check) -> Step:
-    """Return an account's standing, change of status and facts after a check."""
-    return Step(*advance(account.standing, check), merge_facts(account.facts, check.facts))
+def step(account: Account, check: Check, rhythm: Rhythm = USUAL, *, chance: float = 0.5) -> Step:
+    """Return an account's standing, change of status, facts and next checks after a check.
+
+    `chance` is from 0 to 1 and decides where within its jitter the next check lies.
+    """
+    standing, transition = advance(account.standing, check, account.facts.capabilities)
+    due = next_due(account, standing, check, rhythm, chance=chance)
+    return Step(standing, transition, merge_facts(account.facts, check.facts), due)
 
 
 def merge_facts(known: Facts, learned: Facts) -> Facts:
@@ -188,9 +124,9 @@ def merge_facts(known: Facts, learned: Facts) -> Facts:
     )
 
 
-def is_stale(checked_at: datetime | None, lifecycle: Lifecycle, *, now: datetime, interval: timedelta) -> bool:
-    """Tell whether the last check is too old to believe the status: further than twice the interval from now."""
+def is_stale(checked_at: datetime | None, lifecycle: Lifecycle, *, now: datetime, holds: timedelta) -> bool:
+    """Tell whether the last check is too old to believe the status: further from now than a check holds."""
     if lifecycle is Lifecycle.PAUSED:
         return False
     # A check from the future was dated by a clock that has been set back since.
-    return checked_at is None or abs(now - checked_at) > 2 * interval
+    return checked_at is None or abs(now - checked_at) > holds

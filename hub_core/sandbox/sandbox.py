@@ -40,7 +40,7 @@ class Sandbox:
     """A stand-in Bitwarden: several servers, several organizations, and faults to switch on.
 
     `origin` is where the servers are reached; `serve` sets it. `issuers` replaces what a server calls itself in its
-    tokens, as an operator of an own server can.
+    tokens, as an operator of an own server can. `organizations` are those that exist there.
     """
 
     def __init__(
@@ -50,10 +50,12 @@ class Sandbox:
         rate_limits: bool = True,
         origin: str = "https://127.0.0.1",
         issuers: Mapping[ServerName, str] | None = None,
+        organizations: tuple[SandboxOrganization, ...] = ORGANIZATIONS,
     ) -> None:
+        self._organizations = {o.client_id: o for o in organizations}
         self.clock = clock
         self.origin = origin
-        self.faults = Faults(o.client_id for o in ORGANIZATIONS)
+        self.faults = Faults(self._organizations)
         self.limits = Limits(on=rate_limits)
         self.signer = Signer()
         self._issuers = dict(issuers or {})
@@ -63,12 +65,12 @@ class Sandbox:
     @property
     def organizations(self) -> tuple[SandboxOrganization, ...]:
         """Every organization, with the secret that is right at present."""
-        return tuple(map(self._present, ORGANIZATIONS))
+        return tuple(map(self._present, self._organizations.values()))
 
     def organization(self, client_id: str | None, server: ServerName) -> SandboxOrganization | None:
         """Return the organization (or person) with a client id, if it lives on a server."""
-        found = next((o for o in ORGANIZATIONS if o.client_id == client_id and o.server is server), None)
-        return self._present(found) if found else None
+        found = self._organizations.get(client_id) if client_id else None
+        return self._present(found) if found and found.server is server else None
 
     @cached_property
     def app(self) -> Application:
@@ -83,7 +85,7 @@ class Sandbox:
         Raises:
             ValueError: if there is no such client id.
         """
-        if not any(o.client_id == client_id for o in ORGANIZATIONS):
+        if client_id not in self._organizations:
             raise ValueError(f"“{client_id}” is not a client id of the sandbox.")
         self._generations[client_id] = self._generations.get(client_id, 0) + 1
         return secret_of(client_id, self._generations[client_id])

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, overload
 from hub_core.model import (
     Account,
     Capability,
+    Due,
     Endpoints,
     Facts,
     Lifecycle,
@@ -142,7 +143,7 @@ def endpoints_of(row: sqlite3.Row) -> Endpoints:
 
 
 def account_of(row: sqlite3.Row) -> Account:
-    """Return the account in a row of the account table."""
+    """Return the account in a row of `statements.account_row`."""
     return Account(
         id=row["id"],
         label=row["label"],
@@ -162,9 +163,21 @@ def account_of(row: sqlite3.Row) -> Account:
             from_ms(row["checked_at"]),
             from_ms(row["link_proven_at"]),
             from_ms(row["key_proven_at"]),
+            row["failures"],
+            from_ms(row["first_failure_at"]),
+            from_ms(row["recovered_at"]),
+            row["successes"],
         ),
         facts=load_facts(row["facts"]),
         locked=row["sealed"] is None,
+        due=Due(
+            from_ms(row["light_at"]),
+            from_ms(row["key_at"]),
+            from_ms(row["deep_at"]),
+            row["refusals"],
+            row["waits"],
+        ),
+        neighbours=row["neighbours"],
     )
 
 
@@ -187,6 +200,23 @@ def standing_columns(standing: Standing) -> dict[str, Any]:
         "checked_at": to_ms(standing.checked_at),
         "link_proven_at": to_ms(standing.link_proven_at),
         "key_proven_at": to_ms(standing.key_proven_at),
+    }
+
+
+def schedule_columns(standing: Standing, due: Due) -> dict[str, Any]:
+    """Return the columns of an account's schedule, and of how its last failures went."""
+    return {
+        "next_at": to_ms(due.next_at) or 0,
+        "light_at": to_ms(due.light_at),
+        "key_at": to_ms(due.key_at),
+        "deep_at": to_ms(due.deep_at),
+        "refusals": due.refusals,
+        "waits": due.waits,
+        "failures": standing.failures,
+        "first_failure_at": to_ms(standing.first_failure_at),
+        "recovered_at": to_ms(standing.recovered_at),
+        "successes": standing.successes,
+        "claim": 0,
     }
 
 

@@ -107,7 +107,41 @@ def _m001_accounts(db: Database) -> None:
     )
 
 
-MIGRATIONS: Steps = (_m001_accounts,)
+def _m002_schedule(db: Database) -> None:
+    """When each account is checked next, how its last failures went, and who is watching."""
+    _table(db, "schedule").create(
+        {
+            "account_id": str,
+            "next_at": int,
+            "light_at": int,
+            "key_at": int,
+            "deep_at": int,
+            "refusals": int,
+            "waits": int,
+            "failures": int,
+            "first_failure_at": int,
+            "recovered_at": int,
+            "successes": int,
+            "claim": int,
+        },
+        pk="account_id",
+        not_null={"next_at", "refusals", "waits", "failures", "successes", "claim"},
+        defaults=dict.fromkeys(("next_at", "refusals", "waits", "failures", "successes", "claim"), 0),
+        foreign_keys=[("account_id", "account", "id")],
+        strict=True,
+    )
+    _table(db, "schedule").create_index(["next_at"], index_name="schedule_by_time")
+    _table(db, "account").create_index(["identity_origin", "lifecycle"], index_name="account_by_origin")
+    db.execute("INSERT INTO schedule(account_id) SELECT id FROM account")
+    _table(db, "lease").create(
+        {"name": str, "owner": str, "fence": int, "beat_at": int, "expires_at": int},
+        pk="name",
+        not_null={"owner", "fence", "beat_at", "expires_at"},
+        strict=True,
+    )
+
+
+MIGRATIONS: Steps = (_m001_accounts, _m002_schedule)
 
 
 def version_of(con: sqlite3.Connection) -> int:

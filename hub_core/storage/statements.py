@@ -33,8 +33,13 @@ def insert_key(con: sqlite3.Connection, row: KeyringRow) -> None:
 
 
 def account_row(con: sqlite3.Connection, account_id: str) -> Any:
-    """Return the row of an account; raises NotFound."""
-    row = con.execute("SELECT * FROM account WHERE id = ?", (account_id,)).fetchone()
+    """Return the row of an account with its schedule and the number of its neighbours; raises NotFound."""
+    row = con.execute(
+        "SELECT a.*, s.*, (SELECT count(*) FROM account n WHERE n.identity_origin = a.identity_origin "
+        "AND n.lifecycle = 'active') AS neighbours "
+        "FROM account a JOIN schedule s ON s.account_id = a.id WHERE a.id = ?",
+        (account_id,),
+    ).fetchone()
     if row is None:
         raise NotFound("There is no such account; it may have been unlinked.")
     return row
@@ -79,8 +84,27 @@ def update(con: sqlite3.Connection, account_id: str, values: dict[str, Any]) -> 
         raise NotFound("There is no such account; it may have been unlinked.")
 
 
-def insert_check(con: sqlite3.Connection, account_id: str, check: Check, step: Step) -> None:
-    """Insert a check and the change of status it made."""
+def still_wanted(con: sqlite3.Connection, account_id: str, generation: int, fence: int | None) -> bool:
+    """Tell whether a check may be recorded: key and server are as it saw them, its scheduler still has the claim."""
+    row = con.execute(
+        "SELECT generation, claim, (SELECT fence FROM lease WHERE name = 'watch') AS fence "
+        "FROM account JOIN schedule ON account_id = id WHERE id = ?",
+        (account_id,),
+    ).fetchone()
+    if row is None or row["generation"] != generation:
+        return False
+    return fence is None or fence == row["claim"] == row["fence"]
+
+
+def update_schedule(con: sqlite3.Connection, account_id: str, step: Step) -> None:
+    """Store when an account is checked next, and let go of its claim."""
+    values = codec.schedule_columns(step.standing, step.due)
+    columns = ", ".join(f"{name} = ?" for name in values)
+    con.execute(f"UPDATE schedule SET {columns} WHERE account_id = ?", (*values.values(), account_id))  # noqa: S608 - own names
+
+
+def insert_check_row(con: sqlite3.Connection, account_id: str, check: Check, *, status: str) -> None:
+    """Insert a check, with the status the account has after it."""
     worst = check.failure or next(iter(check.warnings), None)
     insert(
         con,
@@ -89,13 +113,18 @@ def insert_check(con: sqlite3.Connection, account_id: str, check: Check, step: S
             "account_id": account_id,
             "at": codec.to_ms(check.at),
             "trigger": check.trigger,
-            "status": step.standing.status,
+            "status": status,
             "reason": worst.reason if worst else None,
             "ms": check.ms,
             "latency_ms": check.facts.latency_ms,
             "observations": codec.dump_observations(check.observations),
         },
     )
+
+
+def insert_check(con: sqlite3.Connection, account_id: str, check: Check, step: Step) -> None:
+    """Insert a check and the change of status it made."""
+    insert_check_row(con, account_id, check, status=step.standing.status)
     if step.transition:
         values = {"before": step.transition.before, "after": step.transition.after, "reason": step.transition.reason}
         insert(con, "transition", {"account_id": account_id, "at": codec.to_ms(step.transition.at), **values})

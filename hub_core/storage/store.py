@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NamedTuple, Self
+from collections import Counter
+from typing import TYPE_CHECKING, Any, Self
 
 from hub_core.errors import AlreadyLinked, ChangedMeanwhile
-from hub_core.model import Account, Lifecycle, Observation, Reason, Standing, Status, Transition, Trigger
+from hub_core.model import Lifecycle, Transition, Trigger
 from hub_core.storage import codec, statements
 from hub_core.storage.database import Database
+from hub_core.storage.rows import AccountRow, Loaded, StoredCheck
+from hub_core.storage.schedule import Schedule
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -17,58 +19,14 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from hub_core.health.status import Step
-    from hub_core.model import Check, Endpoints
+    from hub_core.model import Account, Check, Endpoints
     from hub_core.storage.seal import KeyringRow
     from hub_core.storage.statements import Ring
 
+__all__ = ["AccountRow", "Loaded", "Store", "StoredCheck"]
+
 LONGEST_HOLD_MS = 3_600_000
 """No server asks to wait longer; a hold that would last longer was written by a clock that was wrong."""
-
-
-class AccountRow(NamedTuple):
-    """One line of the Accounts page: the columns of one query, times as aware UTC."""
-
-    id: str
-    label: str
-    region: str
-    client_id: str
-    identity_origin: str
-    tags: tuple[str, ...]
-    lifecycle: Lifecycle
-    status: Status
-    reason: Reason | None
-    since: datetime | None
-    checked_at: datetime | None
-    key_proven_at: datetime | None
-    server_kind: str | None
-    server_version: str | None
-    latency_ms: int | None
-    certificate_ends: datetime | None
-    locked: bool
-    """There is no stored secret, or it was dropped; the account needs its key again."""
-
-
-@dataclass(frozen=True, slots=True)
-class StoredCheck:
-    """One row of an account's history."""
-
-    at: datetime
-    trigger: Trigger
-    status: Status
-    reason: Reason | None
-    ms: int
-    latency_ms: int | None
-    observations: tuple[Observation, ...]
-
-
-class Loaded(NamedTuple):
-    """An account with its sealed secret and the keys to it, all as of one moment."""
-
-    account: Account
-    generation: int
-    """How often its key or server changed; a check of an older generation is not recorded."""
-    sealed: codec.Sealed
-    ring: Ring
 
 
 class Store:
@@ -76,6 +34,7 @@ class Store:
 
     def __init__(self, database: Database) -> None:
         self.database = database
+        self.schedule = Schedule(database)
 
     @classmethod
     def open(cls, path: Path) -> Self:
@@ -117,6 +76,8 @@ class Store:
                 **codec.facts_columns(step.facts),
             }
             statements.insert(con, "account", values)
+            schedule = codec.schedule_columns(step.standing, step.due)
+            statements.insert(con, "schedule", {"account_id": account.id, **schedule})
             statements.insert_check(con, account.id, check, step)
             statements.audit(con, actor, "link", at=check.at, target=account.id, client_id=account.client_id)
 
@@ -144,8 +105,9 @@ class Store:
             rows = con.execute(
                 "SELECT id, label, region, client_id, identity_origin, tags, lifecycle, status, reason, since, "
                 "checked_at, key_proven_at, server_kind, server_version, latency_ms, certificate_ends, "
-                "sealed IS NULL FROM account"
-            )
+                "sealed IS NULL, CASE WHEN refusals THEN key_at END FROM account JOIN schedule ON account_id = id"
+            ).fetchall()
+            shared = Counter(row[4] for row in rows if row[6] == Lifecycle.ACTIVE)
             return [
                 AccountRow(
                     *(account_id, label, region, client_id, origin),
@@ -157,10 +119,12 @@ class Store:
                     *(kind, version, latency),
                     codec.from_ms(ends),
                     bool(locked),
+                    codec.from_ms(refused),
+                    shared[origin],
                 )
                 for (
                     account_id, label, region, client_id, origin, tags, lifecycle, status, reason, since, checked,
-                    proven, kind, version, latency, ends, locked,
+                    proven, kind, version, latency, ends, locked, refused,
                 ) in rows
             ]  # fmt: skip
 
@@ -171,25 +135,30 @@ class Store:
             return [codec.sealed_of(row) for row in found], statements.ring(con)
 
     def record(
-        self, account_id: str, generation: int, *, check: Check, step: Callable[[Account], Step]
-    ) -> Standing | None:
+        self,
+        account_id: str,
+        generation: int,
+        *,
+        check: Check,
+        step: Callable[[Account], Step],
+        fence: int | None = None,
+    ) -> Step | None:
         """Store a check and what it does to the account, in one transaction.
 
         `step` is the pure state machine; it is given the account as it is inside the transaction, so that two
-        checks at once cannot overwrite each other's step. Returns the new standing, or None when the account was
-        unlinked or its key or server changed meanwhile: such a check says nothing about the present.
+        checks at once cannot overwrite each other's step. Returns what it did, or None when the account was unlinked
+        or its key or server changed meanwhile: such a check says nothing about the present. Neither does one of a
+        scheduler, known by its `fence`, that has lost its claim to another one.
         """
         with self.database.write() as con:
-            row = con.execute(
-                "SELECT * FROM account WHERE id = ? AND generation = ?", (account_id, generation)
-            ).fetchone()
-            if row is None:
+            if not statements.still_wanted(con, account_id, generation, fence):
                 return None
-            done = step(codec.account_of(row))
+            done = step(codec.account_of(statements.account_row(con, account_id)))
             columns = {**codec.standing_columns(done.standing), **codec.facts_columns(done.facts)}
             statements.update(con, account_id, columns)
+            statements.update_schedule(con, account_id, done)
             statements.insert_check(con, account_id, check, done)
-        return done.standing
+        return done
 
     def replace_key(
         self,
@@ -231,6 +200,7 @@ class Store:
                 **codec.facts_columns(done.facts),
             }
             statements.update(con, account_id, columns)
+            statements.update_schedule(con, account_id, done)
             statements.insert_check(con, account_id, check, done)
             where = {"identity": endpoints.identity, "api": endpoints.api}
             statements.audit(con, actor, action, at=check.at, target=account_id, **where)
@@ -249,6 +219,13 @@ class Store:
         action = "pause" if lifecycle is Lifecycle.PAUSED else "resume"
         with self.database.write() as con:
             statements.update(con, account_id, {"lifecycle": lifecycle, "pause_reason": why})
+            if lifecycle is Lifecycle.ACTIVE:
+                # A person acted: it is looked at now, whatever was planned before the pause.
+                con.execute(
+                    "UPDATE schedule SET next_at = 0, light_at = NULL, key_at = NULL, refusals = 0, waits = 0 "
+                    "WHERE account_id = ?",
+                    (account_id,),
+                )
             statements.audit(con, actor, action, at=at, target=account_id)
 
     def unlink(self, account_id: str, *, at: datetime, actor: str) -> None:
@@ -257,6 +234,7 @@ class Store:
             row = statements.account_row(con, account_id)
             con.execute("DELETE FROM checks WHERE account_id = ?", (account_id,))
             con.execute("DELETE FROM transition WHERE account_id = ?", (account_id,))
+            con.execute("DELETE FROM schedule WHERE account_id = ?", (account_id,))
             con.execute("DELETE FROM account WHERE id = ?", (account_id,))
             statements.audit(con, actor, "unlink", at=at, target=account_id, client_id=row["client_id"])
         self.database.empty_wal()

@@ -21,6 +21,7 @@ from hub_core.texts.words import (
     StageText,
     StatusText,
     member_state,
+    skipped,
 )
 
 __all__ = [
@@ -50,4 +51,5 @@ __all__ = [
     "duration",
     "explain",
     "member_state",
+    "skipped",
 ]

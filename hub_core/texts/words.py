@@ -90,6 +90,14 @@ LOCKED: Final = StatusText(
     "✕",
 )
 
+_SKIPPED: Final[Mapping[Stage, str]] = MappingProxyType(
+    {
+        Stage.TLS: "skipped, the address is plain http",
+        Stage.TOKEN: "not asked, the last token still holds",
+    }
+)
+"""Why a stage was left out."""
+
 STAGES: Final[Mapping[Stage, StageText]] = MappingProxyType(
     {
         Stage.FORMAT: StageText("Format", "Reading what was entered", "The entries have the right form", "edit_note"),
@@ -188,3 +196,8 @@ def member_state(number: object) -> str:
     if not isinstance(number, int):
         return "not reported"
     return MEMBER_STATES.get(number, f"other ({number})")
+
+
+def skipped(stage: Stage) -> str:
+    """Return why a stage was left out."""
+    return _SKIPPED.get(stage, "skipped")
