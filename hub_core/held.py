@@ -1,7 +1,7 @@
 """Keeps what a person entered between two clicks: in memory, for five minutes, for whoever has the ticket.
 
-For the one question in between ("try the same key in EU?"), so that the secret needs neither typing again nor a place in
-the page's state.
+For the one question in between ("try the same key in EU?"), so that the secret needs neither typing again nor a place
+in the page's state.
 """
 
 from __future__ import annotations
