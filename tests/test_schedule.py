@@ -107,6 +107,36 @@ def test_an_expired_lease_claims_nothing(hub: Hub, account_id: str) -> None:
     assert hub.store.schedule.claim([account_id], owner="one", fence=fence, now=NOON + MINUTE) == set()
 
 
+def keep(hub: Hub, account_id: str, check: Check) -> None:
+    hub.store.record(account_id, 0, check=check, step=lambda present: status.step(present, check))
+
+
+def quiet(at: datetime) -> Check:
+    """A light check that finds what was known."""
+    skipped = {Stage.TOKEN, Stage.IDENTITY}
+    seen = tuple(Observation(stage, Outcome.SKIP if stage in skipped else Outcome.PASS) for stage in Stage)
+    return Check(at, Trigger.SCHEDULE, seen, proven(at).facts)
+
+
+def test_a_light_check_with_nothing_new_moves_the_clocks_and_leaves_no_row(hub: Hub, account_id: str) -> None:
+    """Only what differs from what was known, and what proves the key, is listed."""
+    keep(hub, account_id, quiet(NOON + 5 * MINUTE))
+    assert hub.account(account_id).standing.checked_at == NOON + 5 * MINUTE
+    assert len(hub.history(account_id)) == 1
+    keep(hub, account_id, replace(proven(NOON + 20 * MINUTE), trigger=Trigger.SCHEDULE))
+    assert len(hub.history(account_id)) == 2
+
+
+def test_old_checks_go_but_never_the_newest_of_an_account(hub: Hub, account_id: str) -> None:
+    """Pruning takes a part at a time and leaves each account its last check, however old."""
+    for day in range(4):
+        keep(hub, account_id, replace(proven(NOON + day * DAY), trigger=Trigger.SCHEDULE))
+    assert hub.store.prune(NOON + 30 * DAY, at_most=2) == 2
+    assert hub.store.prune(NOON + 30 * DAY) == 2
+    assert hub.store.prune(NOON + 30 * DAY) == 0
+    assert [check.at for check in hub.history(account_id)] == [NOON + 3 * DAY]
+
+
 def test_due_is_whose_time_has_come(hub: Hub, account_id: str) -> None:
     """Neither before, nor while paused; at once after resuming, and when it was planned by a clock that was ahead."""
     assert due(hub, NOON + 4 * MINUTE) == []
