@@ -210,8 +210,6 @@ def _last_check(account: Account) -> None:
         return
     st.markdown(f"{_ui.when(last.at)} · {showing.moment(last.at)} · {texts.TRIGGERS[last.trigger]}")
     st.markdown("  \n".join(_ui.observation_line(seen) for seen in last.observations))
-    if account.standing.checked_at and account.standing.checked_at > last.at:
-        st.markdown(f"Looked at again {_ui.when(account.standing.checked_at)}: nothing new.")
 
 
 def _capabilities(account: Account) -> None:
