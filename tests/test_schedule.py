@@ -122,7 +122,7 @@ def test_a_light_check_with_nothing_new_is_kept_in_short(hub: Hub, account_id: s
     """Of what differs from what was known, and of what proves the key, every stage is kept."""
     keep(hub, account_id, quiet(NOON + 5 * MINUTE))
     assert hub.account(account_id).standing.checked_at == NOON + 5 * MINUTE
-    assert [seen.stage for seen in hub.history(account_id)[0].observations] == [Stage.READ]
+    assert [seen.stage for seen in hub.history(account_id)[0].observations] == [Stage.TOKEN, Stage.READ]
     keep(hub, account_id, replace(proven(NOON + 20 * MINUTE), trigger=Trigger.SCHEDULE))
     assert [seen.stage for seen in hub.history(account_id)[0].observations] == list(Stage)
 

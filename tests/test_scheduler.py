@@ -100,7 +100,6 @@ def test_two_watchers_on_one_database_keep_one_rhythm(tmp_path: Path) -> None:
         assert overlaps(checks) == 0
         assert {check.status for check in checks} == {Status.HEALTHY}
         gaps = [later.at - earlier.at for earlier, later in pairwise(checks)]
-        print([round(gap.total_seconds() / 60, 1) for gap in gaps])
         assert max(gaps) < timedelta(minutes=7)
         assert sorted(gaps)[len(gaps) // 2] > timedelta(minutes=4)
         fresh = [check.at for check in checks if stage(check, Stage.TOKEN) is Outcome.PASS]
