@@ -8,6 +8,7 @@ import re
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from hub_core.errors import SettingsError
 from hub_core.model import Secret
@@ -102,6 +103,19 @@ def _proxy(text: str) -> str:
     match = re.fullmatch(r"http://([^/@\s:]+|\[[0-9a-fA-F:]+\]):(\d{1,5})/?", text.strip())
     if not match or not 0 < int(match[2]) < 65536:  # noqa: PLR2004 - the range of ports
         raise ValueError("give http://host:port, without user name or password")
+    return text.strip().rstrip("/")
+
+
+def _timezone(text: str) -> str:
+    try:
+        return ZoneInfo(text.strip()).key
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        raise ValueError("give a time zone such as Europe/Berlin") from None
+
+
+def _base_url(text: str) -> str:
+    if not re.fullmatch(r"https?://[^\s/?#@]+(/[^\s?#]*)?", text.strip()):
+        raise ValueError("give an address such as https://links.corp.example")
     return text.strip().rstrip("/")
 
 
@@ -232,6 +246,40 @@ class Settings:
         _between(1, 10080),
         5,
         "Minutes between two light checks of an account. After twice that without a check it is shown as stale.",
+    )
+    keep_checks_days: int = _setting(
+        "LINKHUB_KEEP_CHECKS_DAYS", _between(1, 366), 14, "Days for which every single check is kept."
+    )
+    keep_hours_days: int = _setting(
+        "LINKHUB_KEEP_HOURS_DAYS",
+        _between(31, 1830),
+        90,
+        "Days for which the sums of each hour are kept: uptime and latency.",
+    )
+    keep_days_days: int = _setting(
+        "LINKHUB_KEEP_DAYS_DAYS",
+        _between(90, 3660),
+        730,
+        "Days for which the sums of each day, incidents and changes of status are kept.",
+    )
+    timezone: str = _setting(
+        "LINKHUB_TIMEZONE",
+        _timezone,
+        "UTC",
+        "Time zone of weekly maintenance windows, quiet hours and digests, such as `Europe/Berlin`.",
+    )
+    url: str | None = _setting(
+        "LINKHUB_URL",
+        _base_url,
+        None,
+        "Address by which people open the dashboard, such as `https://links.corp.example`: alerts link to it.",
+    )
+    ping_url: Secret | None = _setting(
+        "LINKHUB_PING_URL",
+        Secret,
+        None,
+        "Address, such as Healthchecks gives, that is asked after every pass of checks: its owner tells when it stays "
+        "silent, so that a hub that died is noticed. Whoever knows the address can pretend to be this hub.",
     )
     scheduler: bool = _setting(
         "LINKHUB_SCHEDULER",

@@ -9,6 +9,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from hub_core.errors import StorageError
+from hub_core.storage.schema_access import access
+from hub_core.storage.schema_alerts import alerts
+from hub_core.storage.schema_history import history
+from hub_core.storage.schema_maintenance import maintenance
 
 if TYPE_CHECKING:
     import sqlite3
@@ -141,7 +145,7 @@ def _m002_schedule(db: Database) -> None:
     )
 
 
-MIGRATIONS: Steps = (_m001_accounts, _m002_schedule)
+MIGRATIONS: Steps = (_m001_accounts, _m002_schedule, history, maintenance, alerts, access)
 
 
 def version_of(con: sqlite3.Connection) -> int:
