@@ -35,6 +35,8 @@ if TYPE_CHECKING:
     from hub_core.storage.store import AccountRow, Loaded, Store
 
     Watch = Callable[[Stage | Observation | checks.Waiting], None]
+    Sessions = Callable[[Endpoints, str | None], Session]
+    """How the servers of an account are reached, given its own CA certificate."""
 
 DEVICE = str(uuid5(NAMESPACE_URL, "link-hub"))
 """The device identifier of every token request: one constant, since it stands for the product, not for a person."""
@@ -96,6 +98,7 @@ class Examiner:
         resolve: Resolver,
         deadline_s: float,
         chance: Callable[[], float],
+        sessions: Sessions | None = None,
     ) -> None:
         self._store = store
         self._keychain = keychain
@@ -104,6 +107,7 @@ class Examiner:
         self._clock = clock
         self._resolve = resolve
         self._deadline_s = deadline_s
+        self._session_of = sessions or self._over_the_network
         self._budget = TokenBudget(store, clock, limit=settings.token_limit, sleep=clock.sleep)
         self._chance = chance
         self._turns: dict[str, asyncio.Lock] = {}
@@ -267,7 +271,7 @@ class Examiner:
         observation = Observation(Stage.FORMAT, Outcome.FAIL, Reason.SECRET_LOCKED)
         return Check(self._clock.now(), trigger, (observation,))
 
-    def _session_of(self, endpoints: Endpoints, ca_pem: str | None) -> Session:
+    def _over_the_network(self, endpoints: Endpoints, ca_pem: str | None) -> Session:
         return Session(
             endpoints,
             self._policy,
