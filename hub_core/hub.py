@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Self
 
 from hub_core import drafts
+from hub_core.access import Access
 from hub_core.bitwarden.credentials import parse_block, parse_key
 from hub_core.bitwarden.regions import sibling
 from hub_core.bitwarden.transport import resolve
@@ -73,6 +74,7 @@ class Hub:
         self._linking = Linking(store, self.keychain, self._examiner, settings)
         self.watching = Watching(store, self._examiner.rhythm, clock)
         self._held = Held(clock)
+        self.access = Access(store.database, clock)
 
     @classmethod
     def open(

@@ -109,9 +109,9 @@ class ServerKind(StrEnum):
 
 
 class Secret:
-    """Text that never shows itself: `repr`, `str` and `format` are dots; `reveal()` is for two modules only.
+    """Text that never shows itself: `repr`, `str` and `format` are dots; `reveal()` is for few modules only.
 
-    Only `storage.seal` and `bitwarden.client` may call `reveal()`; a test holds that.
+    Which ones, a test holds: where a secret is sealed, where it is sent, where a new API token is shown once.
     """
 
     __slots__ = ("_text",)
