@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from hub_core.bitwarden.regions import Region
     from hub_core.bitwarden.transport import Resolver
     from hub_core.drafts import Draft, Form
-    from hub_core.health.examiner import Watch
+    from hub_core.health.examiner import Sessions, Watch
     from hub_core.model import Endpoints, Transition
     from hub_core.settings import Settings
 
@@ -53,13 +53,15 @@ class Hub:
         resolve: Resolver,
         deadline_s: float,
         chance: Callable[[], float],
+        engine: Engine | None = None,
+        sessions: Sessions | None = None,
     ) -> None:
         self.settings = settings
         self.store = store
         self.clock = clock
         self.keychain = Keychain(store, settings, clock)
         self.sandbox = SandboxHost(settings)
-        self._engine = Engine()
+        self._engine = engine or Engine()
         self._examiner = Examiner(
             store,
             self.keychain,
@@ -70,6 +72,7 @@ class Hub:
             resolve=resolve,
             deadline_s=deadline_s,
             chance=chance,
+            sessions=sessions,
         )
         self._linking = Linking(store, self.keychain, self._examiner, settings)
         self.watching = Watching(store, self._examiner.rhythm, clock)
@@ -85,6 +88,8 @@ class Hub:
         resolve: Resolver = resolve,
         deadline_s: float = 30.0,
         chance: Callable[[], float] = random.random,
+        engine: Engine | None = None,
+        sessions: Sessions | None = None,
     ) -> Self:
         """Open the database, find the master key, and be ready to work.
 
@@ -94,6 +99,8 @@ class Hub:
             resolve: looks host names up.
             deadline_s: seconds any one exchange with a server may take.
             chance: decides, from 0 to 1, where within its jitter a check is planned.
+            engine: where everything asynchronous runs; one with a thread of its own, if not given.
+            sessions: reaches the servers of an account; over the network, if not given.
 
         Raises:
             StorageError: the database is out of reach, damaged, or newer than this program.
@@ -108,6 +115,8 @@ class Hub:
                 resolve=resolve,
                 deadline_s=deadline_s,
                 chance=chance,
+                engine=engine,
+                sessions=sessions,
             )
         except BaseException:
             store.close()
