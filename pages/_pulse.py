@@ -16,11 +16,11 @@ if TYPE_CHECKING:
     from hub_core.history import Period
 
 # These hold on a white and on a dark page: a picture cannot know which one it stands on.
-_GREEN: Final = "#0f9d6b"
-_AMBER: Final = "#cf7a0e"
-_RED: Final = "#d6323f"
-_GRAY: Final = "#8a93a0"
-_BLUE: Final = "#4a7fe0"
+GREEN: Final = "#0f9d6b"
+AMBER: Final = "#cf7a0e"
+RED: Final = "#d6323f"
+GRAY: Final = "#8a93a0"
+BLUE: Final = "#4a7fe0"
 
 BEATS: Final = 30
 _STEP: Final = 5
@@ -41,15 +41,15 @@ class _Look(NamedTuple):
     words: str
 
 
-_LOOKS: Final = {
-    Pulse.UP: _Look(_GREEN, ((0.0, 1.0),), "up"),
-    Pulse.DEGRADED: _Look(_AMBER, ((0.3, 1.0),), "degraded"),
-    Pulse.MISSED: _Look(_AMBER, ((0.0, 0.3), (0.7, 1.0)), "missed once"),
-    Pulse.FAILING: _Look(_RED, ((0.0, 0.4), (0.6, 1.0)), "failing"),
-    Pulse.UNREACHABLE: _Look(_RED, ((0.65, 1.0),), "unreachable"),
-    Pulse.WAITED: _Look(_GRAY, ((0.4, 0.6),), "told to wait"),
-    Pulse.MAINTENANCE: _Look(_GRAY, ((0.8, 1.0),), "in maintenance"),
-    Pulse.PAUSED: _Look(_GRAY, ((0.45, 0.55),), "paused"),
+LOOKS: Final = {
+    Pulse.UP: _Look(GREEN, ((0.0, 1.0),), "up"),
+    Pulse.DEGRADED: _Look(AMBER, ((0.3, 1.0),), "degraded"),
+    Pulse.MISSED: _Look(AMBER, ((0.0, 0.3), (0.7, 1.0)), "missed once"),
+    Pulse.FAILING: _Look(RED, ((0.0, 0.4), (0.6, 1.0)), "failing"),
+    Pulse.UNREACHABLE: _Look(RED, ((0.65, 1.0),), "unreachable"),
+    Pulse.WAITED: _Look(GRAY, ((0.4, 0.6),), "told to wait"),
+    Pulse.MAINTENANCE: _Look(GRAY, ((0.8, 1.0),), "in maintenance"),
+    Pulse.PAUSED: _Look(GRAY, ((0.45, 0.55),), "paused"),
 }
 """No two share both color and shape: whoever cannot tell the colors apart sees where a bar begins and ends."""
 
@@ -75,7 +75,7 @@ def spark(latencies: tuple[int | None, ...]) -> str | None:
             path.append(f"{'L' if after else 'M'}{x} {y}{'' if after else 'h0'}")
         after = ms is not None
     drawn = (
-        f"<path d='{''.join(path)}' fill='none' stroke='{_BLUE}' stroke-width='1.6' stroke-linecap='round' "
+        f"<path d='{''.join(path)}' fill='none' stroke='{BLUE}' stroke-width='1.6' stroke-linecap='round' "
         "stroke-linejoin='round'/>"
     )
     return _address(_svg(drawn, _WIDTH_OF_SPARK))
@@ -99,7 +99,7 @@ def periods(spans: Sequence[Period]) -> str:
     A bar is filled from the bottom by the share that was down (red) and degraded (amber), the rest green. What was not
     judged is a low grey mark: a gap, neither good nor bad.
     """
-    parts: dict[str, list[str]] = {_GREEN: [], _AMBER: [], _RED: [], _GRAY: []}
+    parts: dict[str, list[str]] = {GREEN: [], AMBER: [], RED: [], GRAY: []}
     step = _WIDTH_OF_STRIP / max(len(spans), 1)
     thick = f"{step * _FILLED:.4g}"
     for place, span in enumerate(spans):
@@ -112,7 +112,7 @@ def periods(spans: Sequence[Period]) -> str:
 def words(pulse: Iterable[str]) -> str:
     """Return beats in words, for whoever cannot see the picture: `28 up, 2 unreachable`."""
     found = Counter(pulse)
-    return ", ".join(f"{found[kind]} {look.words}" for kind, look in _LOOKS.items() if found[kind]) or "no check yet"
+    return ", ".join(f"{found[kind]} {look.words}" for kind, look in LOOKS.items() if found[kind]) or "no check yet"
 
 
 def periods_words(spans: Sequence[Period], unit: str) -> str:
@@ -137,15 +137,15 @@ def _stack(span: Period) -> list[tuple[str, float, float]]:
     """Return the parts of one bar from the bottom up: color, top, bottom."""
     bottom, room = _HEIGHT - _MARGIN, _HEIGHT - 2 * _MARGIN
     if not span.judged:
-        return [(_GRAY, bottom - 4, bottom)]
+        return [(GRAY, bottom - 4, bottom)]
     found = []
-    for color, seconds in ((_RED, span.down), (_AMBER, span.degraded)):
+    for color, seconds in ((RED, span.down), (AMBER, span.degraded)):
         if seconds:
             high = min(max(room * seconds / span.judged, 5.0), bottom - _MARGIN)  # a minute in a day is seen as well
             found.append((color, bottom - high, bottom))
             bottom -= high
     if span.up > span.degraded and bottom > _MARGIN:
-        found.append((_GREEN, _MARGIN, bottom))
+        found.append((GREEN, _MARGIN, bottom))
     return found
 
 
@@ -160,7 +160,7 @@ def _strip(pulse: str, *, step: float, thick: float, first: int, slots: int, pad
         place += length
     drawn = []
     for kind, found in runs.items():
-        look = _LOOKS[Pulse(kind)]
+        look = LOOKS[Pulse(kind)]
         for top, bottom in look.spans:
             y = pad + high * (top + bottom) / 2
             path = "".join(f"M{at * step:.5g} {y:.4g}h{length * step:.5g}" for at, length in found)
