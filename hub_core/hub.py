@@ -21,8 +21,10 @@ from hub_core.keychain import Keychain
 from hub_core.linking import Linked, Linking
 from hub_core.model import Account, ApiKey, Check, Lifecycle, Reason, RegionId, Trigger
 from hub_core.sandbox_host import SandboxHost
+from hub_core.storage.maintenance import MaintenanceTable
 from hub_core.storage.store import AccountRow, Store, StoredCheck
 from hub_core.watching import Watching
+from hub_core.windows import Windows
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Sequence
@@ -61,6 +63,7 @@ class Hub:
         self.clock = clock
         self.keychain = Keychain(store, settings, clock)
         self.sandbox = SandboxHost(settings)
+        self.windows = Windows(MaintenanceTable(store.database), clock, settings.timezone)
         self._engine = engine or Engine()
         self._examiner = Examiner(
             store,

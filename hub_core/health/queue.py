@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict, deque
+from datetime import timedelta
 from typing import TYPE_CHECKING, NamedTuple
 
 from hub_core.model import Status
@@ -12,6 +13,7 @@ if TYPE_CHECKING:
 
     from hub_core.health.rhythm import Rhythm
     from hub_core.storage.schedule import DueRow
+    from hub_core.storage.workload import Waiting
 
 AT_ONCE = 10
 """Scheduled checks at the same time."""
@@ -25,6 +27,9 @@ GETS_A_MINUTE = 150
 _MINUTE = 60.0
 _CATCHING_UP = 3
 """Turns that came late may be made up for; the budget in the database has the last word."""
+
+LIGHT_S = 1.0
+"""What a light check is taken to need when the time for many is estimated."""
 
 _AT_REST = frozenset({Status.HEALTHY, Status.LIMITED})
 
@@ -97,3 +102,22 @@ class Queue:
 def _importance(row: DueRow) -> tuple[bool, float]:
     """Put what is in trouble first, then what has waited longest for a check."""
     return row.status in _AT_REST, row.checked_at.timestamp() if row.checked_at else 0.0
+
+
+def time_for(waiting: Iterable[Waiting], rhythm: Rhythm) -> timedelta | None:
+    """Return how long it takes to check everything that is due; None when nothing is.
+
+    Key checks take as long as the token requests of their identity origin, light ones as long as their places and the
+    reads a minute that a server bears.
+    """
+    busy = [one for one in waiting if one.light + one.key + one.bare]
+    if not busy:
+        return None
+    lights = sum(one.light for one in busy)
+    return timedelta(seconds=max(lights * LIGHT_S / AT_ONCE, *(_seconds_at(one, rhythm) for one in busy)))
+
+
+def _seconds_at(origin: Waiting, rhythm: Rhythm) -> float:
+    tokens = origin.bare * _MINUTE / rhythm.token_limit + origin.key * _MINUTE / rhythm.routine_limit
+    lights = origin.light * max(LIGHT_S / AT_ONCE_PER_HOST, _MINUTE / GETS_A_MINUTE)
+    return origin.held.total_seconds() + max(tokens, lights)
