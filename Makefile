@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 .DEFAULT_GOAL := run
-.PHONY: run test check fix bench matrix docs lock clean
+.PHONY: run test check fix bench matrix soak docs lock clean
 
 # The stamps carry the lock's content: nothing is installed again while it is unchanged.
 $(VENV)/.runtime: requirements.lock pyproject.toml
@@ -38,6 +38,10 @@ bench: $(VENV)/.dev
 
 matrix: $(VENV)/.dev
 	$(BIN)/python tools/matrix.py
+
+# An hour unless told otherwise: make soak ARGS="--minutes 5"
+soak: $(VENV)/.dev
+	$(BIN)/python tools/soak.py $(ARGS)
 
 # The generated parts of the manual; tests hold them equal to the code.
 docs: $(VENV)/.dev
