@@ -33,7 +33,7 @@ _SHARED: Final = 20_000
 """Pictures kept; most accounts look alike, and one is about 300 bytes."""
 
 
-class _Look(NamedTuple):
+class Look(NamedTuple):
     """How one kind of beat is drawn: color, and from where to where, in parts of the height from the top."""
 
     color: str
@@ -42,14 +42,14 @@ class _Look(NamedTuple):
 
 
 LOOKS: Final = {
-    Pulse.UP: _Look(GREEN, ((0.0, 1.0),), "up"),
-    Pulse.DEGRADED: _Look(AMBER, ((0.3, 1.0),), "degraded"),
-    Pulse.MISSED: _Look(AMBER, ((0.0, 0.3), (0.7, 1.0)), "missed once"),
-    Pulse.FAILING: _Look(RED, ((0.0, 0.4), (0.6, 1.0)), "failing"),
-    Pulse.UNREACHABLE: _Look(RED, ((0.65, 1.0),), "unreachable"),
-    Pulse.WAITED: _Look(GRAY, ((0.4, 0.6),), "told to wait"),
-    Pulse.MAINTENANCE: _Look(GRAY, ((0.8, 1.0),), "in maintenance"),
-    Pulse.PAUSED: _Look(GRAY, ((0.45, 0.55),), "paused"),
+    Pulse.UP: Look(GREEN, ((0.0, 1.0),), "up"),
+    Pulse.DEGRADED: Look(AMBER, ((0.3, 1.0),), "degraded"),
+    Pulse.MISSED: Look(AMBER, ((0.0, 0.3), (0.7, 1.0)), "missed once"),
+    Pulse.FAILING: Look(RED, ((0.0, 0.4), (0.6, 1.0)), "failing"),
+    Pulse.UNREACHABLE: Look(RED, ((0.65, 1.0),), "unreachable"),
+    Pulse.WAITED: Look(GRAY, ((0.4, 0.6),), "told to wait"),
+    Pulse.MAINTENANCE: Look(GRAY, ((0.8, 1.0),), "in maintenance"),
+    Pulse.PAUSED: Look(GRAY, ((0.45, 0.55),), "paused"),
 }
 """No two share both color and shape: whoever cannot tell the colors apart sees where a bar begins and ends."""
 
