@@ -7,13 +7,16 @@ import io
 import json
 from typing import TYPE_CHECKING, Any
 
-from hub_core import texts
+from hub_core import showing, texts
+from hub_core.storage.rows import AccountRow
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
 
-    from hub_core.storage.store import AccountRow
+    from hub_core.hub import Hub
+    from hub_core.model import Account
+    from hub_core.storage.rows import StoredCheck
 
 _FORMULA_STARTS = "=+-@\uff1d\uff0b\uff0d\uff20"
 _BREAKS = ("\t", "\r", "\n")
@@ -41,13 +44,13 @@ def as_values(row: AccountRow, *, now: datetime) -> dict[str, Any]:
         "status": row.status,
         "reason": row.reason,
         "cause": texts.REASONS[row.reason].title if row.reason else None,
-        "since": _iso(row.since),
-        "checked_at": _iso(row.checked_at),
-        "key_proven_at": _iso(row.key_proven_at),
+        "since": iso(row.since),
+        "checked_at": iso(row.checked_at),
+        "key_proven_at": iso(row.key_proven_at),
         "server": row.server_kind,
         "version": row.server_version,
         "latency_ms": row.latency_ms,
-        "certificate_ends": _iso(row.certificate_ends),
+        "certificate_ends": iso(row.certificate_ends),
         "certificate_days": (row.certificate_ends - now).days if row.certificate_ends else None,
         "tags": list(row.tags),
     }
@@ -71,5 +74,90 @@ def to_csv(rows: Sequence[AccountRow], *, now: datetime) -> str:
     return out.getvalue()
 
 
-def _iso(at: datetime | None) -> str | None:
+def row_values(hub: Hub, row: AccountRow) -> dict[str, Any]:
+    """Return one line of the list for machines; `docs/command-line.md` lists the keys."""
+    return {
+        **as_values(row, now=hub.clock.now()),
+        "shown": showing.SHOWN_WORDS[showing.shown(hub, row).word],
+        "stale": hub.watching.stale(row),
+        "needs_key": row.locked,
+    }
+
+
+def row_of(account: Account) -> AccountRow:
+    """Return an account as one line of the list."""
+    standing, facts, due = account.standing, account.facts, account.due
+    return AccountRow(
+        id=account.id,
+        label=account.label,
+        region=account.endpoints.region,
+        client_id=account.client_id,
+        identity_origin=account.endpoints.identity_origin,
+        tags=account.tags,
+        lifecycle=account.lifecycle,
+        status=standing.status,
+        reason=standing.reason,
+        since=standing.since,
+        checked_at=standing.checked_at,
+        key_proven_at=standing.key_proven_at,
+        server_kind=facts.server_kind,
+        server_version=facts.server_version,
+        latency_ms=facts.latency_ms,
+        certificate_ends=facts.certificate_ends,
+        locked=account.locked,
+        refused_until=due.key_at if due.refusals else None,
+        neighbours=account.neighbours,
+    )
+
+
+def account_values(hub: Hub, account: Account) -> dict[str, Any]:
+    """Return everything about one account for machines; `docs/command-line.md` lists the keys."""
+    facts, standing = account.facts, account.standing
+    last = next(iter(hub.history(account.id, limit=1)), None)
+    return {
+        **row_values(hub, row_of(account)),
+        "client_id": account.client_id,
+        "api": account.endpoints.api,
+        "identity_address": account.endpoints.identity,
+        "vault": account.endpoints.vault,
+        "own_ca": account.ca_pem is not None,
+        "note": account.note,
+        "pause_reason": account.pause_reason,
+        "linked_at": iso(account.linked_at),
+        "key_entered_at": iso(account.key_entered_at),
+        "link_proven_at": iso(standing.link_proven_at),
+        "members": dict(facts.members) if facts.members is not None else None,
+        "counts": dict(facts.counts),
+        "seats": facts.seats,
+        "capabilities": {path: capability.value for path, capability in facts.capabilities.items()},
+        "tls_version": facts.tls_version,
+        "certificate_issuer": facts.certificate_issuer,
+        "certificate_sha256": facts.certificate_sha256,
+        "skew_seconds": facts.skew_seconds,
+        "last_check": _check_values(last) if last else None,
+    }
+
+
+def _check_values(check: StoredCheck) -> dict[str, Any]:
+    return {
+        "at": iso(check.at),
+        "trigger": check.trigger.value,
+        "status": check.status.value,
+        "reason": check.reason.value if check.reason else None,
+        "ms": check.ms,
+        "stages": [
+            {
+                "stage": seen.stage.value,
+                "outcome": seen.outcome.value,
+                "reason": seen.reason.value if seen.reason else None,
+                "ms": seen.ms,
+                "evidence": dict(seen.evidence),
+            }
+            for seen in check.observations
+        ],
+    }
+
+
+def iso(at: datetime | None) -> str | None:
+    """Return a time in UTC as ISO 8601 has it."""
     return at.isoformat(timespec="seconds") if at else None

@@ -32,6 +32,14 @@ WORST_FIRST = (
 
 RANK = {text.word: rank for rank, text in enumerate(WORST_FIRST)}
 
+SHOWN_WORDS = {
+    **{text.word: status.value for status, text in texts.STATUSES.items()},
+    texts.LOCKED.word: "needs_key",
+    texts.STALE.word: "stale",
+    texts.PAUSED.word: "paused",
+}
+"""The words of these for machines."""
+
 
 def shown(hub: Hub, row: AccountRow | Account) -> StatusText:
     """Return how an account is shown now: what nobody should believe any more hides the status."""

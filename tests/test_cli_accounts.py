@@ -22,7 +22,7 @@ ROW = {
     *("id", "label", "region", "organization", "identity", "lifecycle", "status", "reason", "cause", "since"),
     *("checked_at", "key_proven_at", "server", "version", "latency_ms", "certificate_ends", "certificate_days", "tags"),
 }
-LISTED = ROW | {"stale", "needs_key"}
+LISTED = ROW | {"shown", "stale", "needs_key"}
 SHOWN = LISTED | {
     *("client_id", "api", "identity_address", "vault", "own_ca", "note", "pause_reason", "linked_at"),
     *("key_entered_at", "link_proven_at", "members", "counts", "seats", "capabilities", "tls_version"),

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from hub_core import showing, texts
+from hub_core import exports, showing, texts
 from hub_core.bitwarden.regions import region
 from hub_core.cli import describe, output
 from hub_core.cli.entry import Wrong, ask
@@ -45,7 +45,7 @@ def show(*, account: str, as_json: bool) -> None:
     with open_hub() as hub:
         row = find(hub.accounts(), account)
         if as_json:
-            output.show_json(describe.account_values(hub, row))
+            output.show_json(exports.account_values(hub, hub.account(row.id)))
             return
         known = hub.account(row.id)
         output.show_facts(
@@ -149,7 +149,7 @@ def _show_rows(hub: Hub, rows: Sequence[AccountRow], *, as_json: bool) -> None:
     now = hub.clock.now()
     rows = sorted(rows, key=lambda r: (showing.RANK[showing.shown(hub, r).word], r.label.casefold()))
     if as_json:
-        output.show_json([describe.row_values(hub, row) for row in rows])
+        output.show_json([exports.row_values(hub, row) for row in rows])
     elif not rows:
         output.say("No account is linked yet. `linkhub link --help` shows how; `--region sandbox` needs no real key.")
     else:
