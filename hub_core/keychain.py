@@ -6,16 +6,15 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from hub_core.errors import MasterKeyError, SealError
-from hub_core.storage.codec import bound_origins
+from hub_core.storage.codec import Sealed, bound_origins
 from hub_core.storage.keys import find_key
-from hub_core.storage.seal import Place, Sealer
+from hub_core.storage.seal import Sealer
 
 if TYPE_CHECKING:
     from hub_core.clock import Clock
     from hub_core.model import ApiKey, Endpoints, Secret
     from hub_core.settings import Settings
-    from hub_core.storage.codec import Sealed
-    from hub_core.storage.seal import KeyringRow, MasterKey
+    from hub_core.storage.seal import KeyringRow, MasterKey, Place
     from hub_core.storage.statements import Ring
     from hub_core.storage.store import Store
 
@@ -73,7 +72,7 @@ class Keychain:
             MasterKeyError: the ring needs another master key by now.
         """
         origins = bound_origins(endpoints.identity, endpoints.api)
-        return self._sealer_of(ring).seal(key.secret, _place(account_id, key.client_id, origins))
+        return self.seal_at(key.secret, Sealed(account_id, key.client_id, origins, None).place, ring)
 
     def open(self, stored: Sealed, ring: Ring) -> Secret:
         """Open a stored secret.
@@ -84,7 +83,15 @@ class Keychain:
         """
         if stored.token is None:
             raise SealError("This account has no stored secret any more; relink it.")
-        return self._sealer_of(ring).open(stored.token, _place_of(stored))
+        return self.open_at(stored.token, stored.place, ring)
+
+    def seal_at(self, secret: Secret, place: Place, ring: Ring) -> str:
+        """Return a secret sealed for a place of its own, such as a channel's address; raises MasterKeyError."""
+        return self._sealer_of(ring).seal(secret, place)
+
+    def open_at(self, token: str, place: Place, ring: Ring) -> Secret:
+        """Open what `seal_at` made for this place; raises SealError, MasterKeyError."""
+        return self._sealer_of(ring).open(token, place)
 
     def locked(self) -> list[str]:
         """Return the ids of accounts whose secret cannot be opened; opens every one."""
@@ -116,10 +123,10 @@ class Keychain:
         row = self.master.new_row(now.isoformat())
         fresh = Sealer(self.master, [row])
 
-        def reseal(stored: Sealed, ring: Ring) -> str:
-            secret = self.open(stored, ring)
-            token = fresh.seal(secret, _place_of(stored))
-            if fresh.open(token, _place_of(stored)) != secret:
+        def reseal(sealed: str, place: Place, ring: Ring) -> str:
+            secret = self.open_at(sealed, place, ring)
+            token = fresh.seal(secret, place)
+            if fresh.open(token, place) != secret:
                 raise SealError("A resealed secret does not open; nothing was changed.")
             return token
 
@@ -154,11 +161,3 @@ class Keychain:
         except SealError:
             return False
         return True
-
-
-def _place_of(stored: Sealed) -> Place:
-    return _place(stored.account_id, stored.client_id, stored.origins)
-
-
-def _place(account_id: str, client_id: str, origins: str) -> Place:
-    return Place(table="account", row=account_id, column="sealed", client_id=client_id, origin=origins)

@@ -24,6 +24,7 @@ from hub_core.model import (
     Status,
     origin_of,
 )
+from hub_core.storage.seal import Place
 
 if TYPE_CHECKING:
     import sqlite3
@@ -39,6 +40,13 @@ class Sealed:
     origins: str
     """Of the addresses it and its access tokens are sent to, as `bound_origins` writes them."""
     token: str | None
+
+    @property
+    def place(self) -> Place:
+        """Where it belongs, and where it may be sent."""
+        return Place(
+            table="account", row=self.account_id, column="sealed", client_id=self.client_id, origin=self.origins
+        )
 
 
 _REASONS = {reason.value: reason for reason in Reason}

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Self
 from hub_core.errors import AlreadyLinked, ChangedMeanwhile
 from hub_core.model import Lifecycle, Observation, Outcome, Stage, Transition, Trigger
 from hub_core.storage import codec, statements
+from hub_core.storage.channels import drop_channel_secrets, reseal_channels
 from hub_core.storage.database import Database
 from hub_core.storage.rows import AccountRow, Loaded, StoredCheck
 from hub_core.storage.schedule import Schedule
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
     from hub_core.health.status import Step
     from hub_core.model import Account, Check, Endpoints
-    from hub_core.storage.seal import KeyringRow
+    from hub_core.storage.seal import KeyringRow, Place
     from hub_core.storage.statements import Ring
 
 __all__ = ["AccountRow", "Loaded", "Store", "StoredCheck"]
@@ -311,25 +312,23 @@ class Store:
             if not statements.ring(con):
                 statements.insert_key(con, make())
 
-    def reseal(self, new: KeyringRow, reseal: Callable[[codec.Sealed, Ring], str], *, at: datetime, actor: str) -> int:
-        """Make `new` the one data key and reseal every secret, in one transaction; return how many.
+    def reseal(self, new: KeyringRow, reseal: Callable[[str, Place, Ring], str], *, at: datetime, actor: str) -> int:
+        """Make `new` the one data key and reseal every secret, those of channels too, in one transaction.
 
-        `reseal` gets a stored secret and the keys so far, and returns its new token.
+        `reseal` gets a sealed text, its place and the keys so far, and returns its new token. Returns how many.
         """
         with self.database.write() as con:
             ring = statements.ring(con)
             con.execute("DELETE FROM keyring")
             statements.insert_key(con, new)
-            found = con.execute(
-                "SELECT id, client_id, identity, api, sealed FROM account WHERE sealed IS NOT NULL"
-            ).fetchall()
-            for row in found:
-                con.execute(
-                    "UPDATE account SET sealed = ? WHERE id = ?", (reseal(codec.sealed_of(row), ring), row["id"])
-                )
-            statements.audit(con, actor, "key rotate", at=at, target=new.dek_id, secrets=len(found))
+            sealed = con.execute("SELECT id, client_id, identity, api, sealed FROM account WHERE sealed IS NOT NULL")
+            for row in (found := sealed.fetchall()):
+                token = reseal(row["sealed"], codec.sealed_of(row).place, ring)
+                con.execute("UPDATE account SET sealed = ? WHERE id = ?", (token, row["id"]))
+            count = len(found) + reseal_channels(con, lambda token, place: reseal(token, place, ring))
+            statements.audit(con, actor, "key rotate", at=at, target=new.dek_id, secrets=count)
         self.database.empty_wal()
-        return len(found)
+        return count
 
     def rewrap(self, rewrap: Callable[[KeyringRow], KeyringRow], *, at: datetime, actor: str) -> None:
         """Store every data key as `rewrap` returns it, wrapped with another master key, in one transaction."""
@@ -345,6 +344,7 @@ class Store:
         """Erase every sealed secret and data key, keeping accounts and history; return how many secrets."""
         with self.database.write() as con:
             count = con.execute("UPDATE account SET sealed = NULL WHERE sealed IS NOT NULL").rowcount
+            count += drop_channel_secrets(con)
             con.execute("DELETE FROM keyring")
             statements.audit(con, actor, "key reset", at=at, target="", secrets=count)
         self.database.empty_wal()
