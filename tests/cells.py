@@ -271,7 +271,7 @@ def peak_mb() -> float:
 async def _check(cell: Cell, endpoints: Endpoints, ca_pem: str, store: Store, pace: Clock) -> tuple[Check, float]:
     hosts = frozenset(base.partition("://")[2].partition("/")[0] for base in (endpoints.api, endpoints.identity))
     if cell.hold:
-        store.hold_origin(endpoints.identity_origin, pace.now() + timedelta(seconds=cell.hold))
+        store.budget.hold(endpoints.identity_origin, pace.now() + timedelta(seconds=cell.hold))
 
     def session(subject: checks.Subject) -> Session:
         return Session(

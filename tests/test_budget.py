@@ -172,7 +172,7 @@ def test_taking_at_once_never_exceeds_the_limit(store: Store, time: Time, tmp_pa
     second = Store.open(tmp_path / "hub.db")
     with ThreadPoolExecutor(8) as pool:
         waits = pool.map(
-            lambda taker: taker.take_token_slot(ORIGIN, at=time.at, limit=LIMIT, spacing_ms=0), (store, second) * 12
+            lambda taker: taker.budget.take(ORIGIN, at=time.at, limit=LIMIT, spacing_ms=0), (store, second) * 12
         )
     assert sum(wait == 0 for wait in waits) == LIMIT
     second.close()
@@ -184,3 +184,30 @@ def test_a_clock_that_is_set_back_does_not_block(budget: TokenBudget, time: Time
     asyncio.run(budget.hold(ORIGIN, 3600))
     time.at -= timedelta(days=3)
     assert take(budget) == []
+
+
+def test_routine_lets_a_waiting_person_go_first(store: Store, budget: TokenBudget, time: Time) -> None:
+    """Of the next free place routine, in whichever process, is kept until the person has it."""
+    spend(budget, time)
+    tried: list[int] = []
+
+    async def nap(seconds: float) -> None:
+        await time.sleep(seconds)
+        tried.append(store.budget.take(ORIGIN, at=time.at, limit=LIMIT, ahead=False))
+
+    person = TokenBudget(store, time.clock, limit=LIMIT, sleep=nap)
+    time.go(40)
+    asyncio.run(person.take(ORIGIN, patience_s=20, waiting=lambda _: None))
+    assert tried
+    assert all(tried)
+    time.go(10)
+    assert store.budget.take(ORIGIN, at=time.at, limit=LIMIT, ahead=False) == 0
+
+
+def test_a_person_who_gives_up_holds_up_nobody(store: Store, budget: TokenBudget, time: Time) -> None:
+    """Whoever is told to come back later has made no wish."""
+    spend(budget, time)
+    time.go(48)
+    assert spent(budget) == 4
+    time.go(4)
+    assert store.budget.take(ORIGIN, at=time.at, limit=LIMIT, ahead=False) == 0

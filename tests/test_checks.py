@@ -334,7 +334,7 @@ def test_a_server_too_slow_for_one_list_is_not_asked_for_more(store: Store) -> N
 def test_waiting_for_a_turn_does_not_count_against_the_server(store: Store) -> None:
     """A check that waited for its place has its whole deadline for the server."""
     with standing(proper) as (_, place):
-        store.hold_origin(place.identity_origin, datetime.now(UTC) + timedelta(seconds=2.5))
+        store.budget.hold(place.identity_origin, datetime.now(UTC) + timedelta(seconds=2.5))
         told: list[object] = []
         check = check_at(place, store, deadline_s=2, patience_s=10, watch=told.append)
     assert check.failure is None

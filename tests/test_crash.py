@@ -314,7 +314,7 @@ def test_twenty_kills_during_an_upgrade(settings: Settings, running: RunningSand
     """Twenty times an upgrade of forty steps is killed: each step is whole or absent, and the next start goes on."""
     steps = (*MIGRATIONS, *slow_steps())
     with closing(Store.open(settings.database)) as store:
-        store.take_token_slot("https://identity.example", at=datetime.now(UTC), limit=60)
+        store.budget.take("https://identity.example", at=datetime.now(UTC), limit=60)
     original = settings.database.read_bytes()
     reached = set()
     with nursing(settings) as nursery:

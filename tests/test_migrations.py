@@ -58,7 +58,7 @@ def backups(path: Path) -> list[str]:
 
 def written_by_the_present_program(path: Path) -> None:
     store = Store.open(path)
-    store.hold_origin("https://identity.example", NOW)
+    store.budget.hold("https://identity.example", NOW)
     store.close()
 
 

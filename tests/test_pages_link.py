@@ -489,7 +489,7 @@ def test_spent_budget_counts_down() -> None:
     visitor = in_sandbox("Meadow")
     origin = hub().sandbox.origin
     for _ in range(hub().settings.token_limit):
-        assert not hub().store.take_token_slot(origin, at=hub().clock.now(), limit=60, spacing_ms=0)
+        assert not hub().store.budget.take(origin, at=hub().clock.now(), limit=60, spacing_ms=0)
     visitor.press("link_submit")
     assert "The hub is pacing itself" in visitor.texts("warning")[0]
     assert "refused this key" not in visitor.text

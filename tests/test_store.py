@@ -423,37 +423,37 @@ def test_the_budget_gives_so_many_tokens_a_minute(store: Store) -> None:
     """The limit holds in every window of sixty seconds; the wait is exact and then enough."""
     at = NOW
     for _ in range(8):
-        assert store.take_token_slot(ORIGIN, at=at, limit=8) == 0
+        assert store.budget.take(ORIGIN, at=at, limit=8) == 0
         at += timedelta(milliseconds=250)
-    wait = store.take_token_slot(ORIGIN, at=at, limit=8)
+    wait = store.budget.take(ORIGIN, at=at, limit=8)
     assert wait == 58_000
-    assert store.take_token_slot(ORIGIN, at=at + timedelta(milliseconds=wait - 1), limit=8) == 1
-    assert store.take_token_slot(ORIGIN, at=at + timedelta(milliseconds=wait), limit=8) == 0
-    assert store.take_token_slot("https://other.example", at=at, limit=8) == 0
+    assert store.budget.take(ORIGIN, at=at + timedelta(milliseconds=wait - 1), limit=8) == 1
+    assert store.budget.take(ORIGIN, at=at + timedelta(milliseconds=wait), limit=8) == 0
+    assert store.budget.take("https://other.example", at=at, limit=8) == 0
 
 
 def test_token_requests_keep_a_distance(store: Store) -> None:
     """A burst stays below five a second."""
-    assert store.take_token_slot(ORIGIN, at=NOW, limit=60) == 0
-    assert store.take_token_slot(ORIGIN, at=NOW + timedelta(milliseconds=100), limit=60) == 150
-    assert store.take_token_slot(ORIGIN, at=NOW + timedelta(milliseconds=250), limit=60) == 0
+    assert store.budget.take(ORIGIN, at=NOW, limit=60) == 0
+    assert store.budget.take(ORIGIN, at=NOW + timedelta(milliseconds=100), limit=60) == 150
+    assert store.budget.take(ORIGIN, at=NOW + timedelta(milliseconds=250), limit=60) == 0
 
 
 def test_a_server_that_said_wait_is_left_alone(store: Store) -> None:
     """Nothing is asked before the time it gave; a shorter wait does not shorten a longer one."""
-    store.hold_origin(ORIGIN, NOW + timedelta(seconds=37))
-    store.hold_origin(ORIGIN, NOW + timedelta(seconds=5))
-    assert store.take_token_slot(ORIGIN, at=NOW, limit=8) == 37_000
-    assert store.take_token_slot(ORIGIN, at=NOW + timedelta(seconds=37), limit=8) == 0
+    store.budget.hold(ORIGIN, NOW + timedelta(seconds=37))
+    store.budget.hold(ORIGIN, NOW + timedelta(seconds=5))
+    assert store.budget.take(ORIGIN, at=NOW, limit=8) == 37_000
+    assert store.budget.take(ORIGIN, at=NOW + timedelta(seconds=37), limit=8) == 0
 
 
 def test_a_clock_that_was_set_back_does_not_block_for_ever(store: Store) -> None:
     """Rows and holds of the future are no reason to wait."""
     tomorrow = NOW + timedelta(days=1)
     for second in range(8):
-        store.take_token_slot(ORIGIN, at=tomorrow + timedelta(seconds=second), limit=8)
-    store.hold_origin(ORIGIN, tomorrow)
-    assert store.take_token_slot(ORIGIN, at=NOW, limit=8) == 0
+        store.budget.take(ORIGIN, at=tomorrow + timedelta(seconds=second), limit=8)
+    store.budget.hold(ORIGIN, tomorrow)
+    assert store.budget.take(ORIGIN, at=NOW, limit=8) == 0
 
 
 def test_the_first_data_key_is_stored_once(store: Store) -> None:

@@ -19,6 +19,12 @@ if TYPE_CHECKING:
 SPACING_S = 2.0
 """Waits this short are the spacing between two requests, not a spent budget."""
 
+NAP_S = 5.0
+"""After so long at most a waiting request asks again: others may have gone, or a server said wait."""
+
+WISH_LONGER_S = 1.0
+"""So much longer than a nap a person's wish lasts, so that it is still known when the person asks again."""
+
 
 class TokenBudget:
     """Waits for a place among the token requests of an identity origin, or says how long it would take."""
@@ -32,13 +38,19 @@ class TokenBudget:
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         """Count in `store`; allow `limit` requests a minute to each origin; wait by `sleep`."""
-        self._store = store
+        self._table = store.budget
         self._clock = clock
         self._limit = limit
         self._sleep = sleep
 
     async def take(
-        self, origin: str, *, patience_s: float, waiting: Callable[[int], None], limit: int | None = None
+        self,
+        origin: str,
+        *,
+        patience_s: float,
+        waiting: Callable[[int], None],
+        limit: int | None = None,
+        ahead: bool = True,
     ) -> None:
         """Return once a token request to `origin` may be sent.
 
@@ -47,6 +59,7 @@ class TokenBudget:
             patience_s: how long waiting is acceptable, in seconds.
             waiting: told the seconds still to wait whenever a longer wait begins.
             limit: requests a minute, where it is less than the budget has.
+            ahead: whether routine is to wait meanwhile, because a person does.
 
         Raises:
             RemoteError: BUDGET_SPENT, with the seconds to wait, when that is longer than `patience_s`.
@@ -54,7 +67,11 @@ class TokenBudget:
         give_up = self._clock.monotonic() + max(patience_s, SPACING_S)
         while True:
             wait_ms = await asyncio.to_thread(
-                self._store.take_token_slot, origin, at=self._clock.now(), limit=min(limit or self._limit, self._limit)
+                self._table.take,
+                origin,
+                at=self._clock.now(),
+                limit=min(limit or self._limit, self._limit),
+                ahead=ahead,
             )
             if not wait_ms:
                 return
@@ -65,9 +82,13 @@ class TokenBudget:
                 )
             if seconds > SPACING_S:
                 waiting(math.ceil(seconds))
-            await self._sleep(min(seconds, 5.0))
+            nap = min(seconds, NAP_S)
+            if ahead:
+                lasts = timedelta(seconds=nap + WISH_LONGER_S)
+                await asyncio.to_thread(self._table.wish, origin, at=self._clock.now(), lasts=lasts)
+            await self._sleep(nap)
 
     async def hold(self, origin: str, seconds: int) -> None:
         """Ask nothing of `origin` for `seconds`: it said so."""
         until = self._clock.now() + timedelta(seconds=seconds)
-        await asyncio.to_thread(self._store.hold_origin, origin, until)
+        await asyncio.to_thread(self._table.hold, origin, until)

@@ -102,6 +102,8 @@ class Means:
     patience_s: float = 0.0
     limit: int | None = None
     """Token requests a minute, where it is less than the budget has."""
+    ahead: bool = True
+    """Whether a person waits for it, so that routine lets it go first."""
     granted: Callable[[AccessToken], None] = lambda _: None
     """Told a fresh token as it comes."""
     deadline_s: float = CHECK_DEADLINE_S
@@ -300,6 +302,7 @@ class _Ladder:
             patience_s=self.means.patience_s,
             waiting=lambda seconds: self.watch(Waiting(seconds)),
             limit=self.means.limit,
+            ahead=self.means.ahead,
         )
         self.ends += loop.time() - asked
         self.started = clock.monotonic()  # waiting for a turn is not the server's time

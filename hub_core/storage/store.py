@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Self
 from hub_core.errors import AlreadyLinked, ChangedMeanwhile
 from hub_core.model import Lifecycle, Observation, Outcome, Stage, Transition, Trigger
 from hub_core.storage import codec, statements
+from hub_core.storage.budget import BudgetTable
 from hub_core.storage.channels import drop_channel_secrets, reseal_channels
 from hub_core.storage.database import Database
 from hub_core.storage.rows import AccountRow, Loaded, StoredCheck
@@ -27,16 +28,13 @@ if TYPE_CHECKING:
 
 __all__ = ["AccountRow", "Loaded", "Store", "StoredCheck"]
 
-LONGEST_HOLD_MS = 3_600_000
-"""No server asks to wait longer; a hold that would last longer was written by a clock that was wrong."""
-
-
 class Store:
     """What the hub remembers."""
 
     def __init__(self, database: Database) -> None:
         self.database = database
         self.schedule = Schedule(database)
+        self.budget = BudgetTable(database)
 
     @classmethod
     def open(cls, path: Path) -> Self:
@@ -349,42 +347,6 @@ class Store:
             statements.audit(con, actor, "key reset", at=at, target="", secrets=count)
         self.database.empty_wal()
         return count
-
-    # ---- token budget
-
-    def take_token_slot(self, origin: str, *, at: datetime, limit: int, spacing_ms: int = 250) -> int:
-        """Take one of `limit` token requests a minute to `origin`; return 0, or the milliseconds to wait first.
-
-        Counted in the database, so that pages, command line and scheduler of every process share one budget.
-        The spacing keeps a burst below the five a second that the cloud also enforces (bitwarden-protocol 3).
-        """
-        now = codec.to_ms(at)
-        with self.database.write() as con:
-            held = con.execute("SELECT until FROM origin_hold WHERE origin = ?", (origin,)).fetchone()
-            if held and now < held["until"] <= now + LONGEST_HOLD_MS:
-                return int(held["until"] - now)
-            con.execute("DELETE FROM origin_hold WHERE origin = ?", (origin,))
-            # Rows of the future come from a clock that was set back; they would block for ever.
-            con.execute(
-                "DELETE FROM token_request WHERE origin = ? AND (at <= ? OR at > ?)", (origin, now - 60_000, now)
-            )
-            asked = con.execute("SELECT at FROM token_request WHERE origin = ? ORDER BY at", (origin,))
-            taken = [row["at"] for row in asked]
-            if len(taken) >= limit:
-                return int(taken[-limit] + 60_000 - now)
-            if taken and now - taken[-1] < spacing_ms:
-                return int(spacing_ms - (now - taken[-1]))
-            statements.insert(con, "token_request", {"origin": origin, "at": now})
-        return 0
-
-    def hold_origin(self, origin: str, until: datetime) -> None:
-        """Ask nothing of this identity origin before `until`: it told us to wait."""
-        with self.database.write() as con:
-            con.execute(
-                "INSERT INTO origin_hold(origin, until) VALUES (?, ?) "
-                "ON CONFLICT(origin) DO UPDATE SET until = max(until, excluded.until)",
-                (origin, codec.to_ms(until)),
-            )
 
 
 def _in_short(check: Check) -> Check:

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from hub_core.model import Lifecycle
 from hub_core.storage import codec
+from hub_core.storage.budget import LONGEST_HOLD_MS
 from hub_core.storage.schedule import FURTHEST_MS
-from hub_core.storage.store import LONGEST_HOLD_MS
 
 if TYPE_CHECKING:
     from datetime import datetime
