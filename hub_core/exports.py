@@ -1,4 +1,4 @@
-"""Writes accounts as CSV that no spreadsheet takes for formulas, and as JSON for machines."""
+"""Writes accounts, incidents and checks as CSV that no spreadsheet takes for formulas, and as JSON for machines."""
 
 from __future__ import annotations
 
@@ -14,8 +14,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
 
+    from hub_core.history import Beat, Incident
     from hub_core.hub import Hub
-    from hub_core.model import Account
+    from hub_core.model import Account, Reason
     from hub_core.storage.rows import StoredCheck
 
 _FORMULA_STARTS = "=+-@\uff1d\uff0b\uff0d\uff20"
@@ -43,7 +44,7 @@ def as_values(row: AccountRow, *, now: datetime) -> dict[str, Any]:
         "lifecycle": row.lifecycle,
         "status": row.status,
         "reason": row.reason,
-        "cause": texts.REASONS[row.reason].title if row.reason else None,
+        "cause": _cause(row.reason),
         "since": iso(row.since),
         "checked_at": iso(row.checked_at),
         "key_proven_at": iso(row.key_proven_at),
@@ -63,15 +64,85 @@ def to_json(rows: Sequence[AccountRow], *, now: datetime) -> str:
 
 def to_csv(rows: Sequence[AccountRow], *, now: datetime) -> str:
     """Return accounts as CSV, every text cell safe against formulas."""
-    out = io.StringIO()
     values = [as_values(row, now=now) for row in rows]
+    return _csv([{**value, "tags": ", ".join(value["tags"])} for value in values])
+
+
+def _csv(values: Sequence[dict[str, Any]]) -> str:
+    out = io.StringIO()
     if values:
         writer = csv.DictWriter(out, values[0])
         writer.writeheader()
         for value in values:
-            value["tags"] = ", ".join(value["tags"])
             writer.writerow({k: safe_cell(str(v)) if isinstance(v, str) else v for k, v in value.items()})
     return out.getvalue()
+
+
+# ---- incidents and checks
+
+
+def incident_values(incident: Incident) -> dict[str, Any]:
+    """Return what may leave the hub about an incident; `docs/command-line.md` lists the keys."""
+    return {
+        "id": incident.id,
+        "account_id": incident.account_id,
+        "label": incident.label,
+        "open": incident.closed_at is None,
+        "opened_at": iso(incident.opened_at),
+        "closed_at": iso(incident.closed_at),
+        "status": incident.status.value,
+        "reason": incident.reason.value if incident.reason else None,
+        "cause": _cause(incident.reason),
+        "story": [
+            {"at": iso(at), "status": status.value, "reason": reason.value if reason else None}
+            for at, status, reason in incident.story
+        ],
+        "evidence": dict(incident.evidence),
+        "maintenance": incident.maintenance,
+        "acknowledged_at": iso(incident.acknowledged_at),
+        "acknowledged_by": incident.acknowledged_by,
+        "note": incident.note,
+    }
+
+
+def incidents_to_json(incidents: Sequence[Incident]) -> str:
+    """Return incidents as JSON."""
+    return json.dumps([incident_values(incident) for incident in incidents], indent=2, ensure_ascii=False)
+
+
+def incidents_to_csv(incidents: Sequence[Incident], *, now: datetime) -> str:
+    """Return incidents as CSV, every text cell safe against formulas; the story as the number of its changes."""
+    values = []
+    for incident in incidents:
+        value = incident_values(incident)
+        lasted = (incident.closed_at or now) - incident.opened_at
+        flat = {key: found for key, found in value.items() if key not in {"story", "evidence"}}
+        values.append({**flat, "minutes": round(lasted.total_seconds() / 60), "changes": len(incident.story) - 1})
+    return _csv(values)
+
+
+def beats_to_csv(beats: Sequence[Beat]) -> str:
+    """Return checks in short as CSV."""
+    return _csv(
+        [
+            {
+                "at": iso(beat.at),
+                "status": "paused" if beat.paused else beat.status.value,
+                "reason": beat.reason.value if beat.reason else None,
+                "cause": _cause(beat.reason),
+                "trigger": beat.trigger.value,
+                "kind": "light" if beat.light else "full",
+                "latency_ms": beat.latency_ms,
+                "down": beat.down,
+                "maintenance": beat.maintenance,
+            }
+            for beat in beats
+        ]
+    )
+
+
+def _cause(reason: Reason | None) -> str | None:
+    return texts.REASONS[reason].title if reason else None
 
 
 def row_values(hub: Hub, row: AccountRow) -> dict[str, Any]:
