@@ -12,6 +12,8 @@ import pytest
 from hub_core.cli.entry import Wrong
 from hub_core.cli.find import find
 from hub_core.sandbox import Fault
+from hub_core.settings import Settings
+from tests.linked import opened
 from tests.terminal import Terminal, organization
 
 if TYPE_CHECKING:
@@ -156,15 +158,21 @@ def test_a_check_tells_progress_and_ends_with_0_when_all_is_well(cli: Terminal) 
 
 
 def test_a_check_ends_with_1_when_one_account_is_not_well(cli: Terminal) -> None:
-    """The table has the cause; with --json the same keys as the list."""
+    """With --json it is one object: the accounts with the keys of the list, and what is said of them all."""
     with cli.sandbox() as sandbox:
         cli.link(MEADOW, label="Meadow")
         cli.link(HARBOR, label="Harbor")
         sandbox.faults.set(HARBOR.client_id, Fault.DISABLE, on=True)
         ran = cli("check", "Meadow", "Harbor", "Harbor", "--json")
     assert ran.code == 1
-    assert [set(row) for row in ran.json] == [LISTED, LISTED]
-    assert [row["status"] for row in ran.json] == ["failing", "healthy"]
+    assert set(ran.json) == {"at", "well", "checked", "not_well", "statuses", "accounts"}
+    assert (ran.json["well"], ran.json["checked"], ran.json["not_well"]) == (False, 2, 1)
+    assert ran.json["statuses"] == {"failing": 1, "healthy": 1}
+    rows = ran.json["accounts"]
+    assert [set(row) for row in rows] == [LISTED | {"well"}] * 2
+    assert [(row["shown"], row["well"]) for row in rows] == [("failing", False), ("healthy", True)]
+    assert (rows[0]["reason"], rows[1]["reason"]) == ("key_no_longer_accepted", None)
+    assert "2 of 2: " in ran.err
 
 
 def test_an_account_that_could_not_be_judged_is_not_called_well(cli: Terminal) -> None:
@@ -173,8 +181,8 @@ def test_an_account_that_could_not_be_judged_is_not_called_well(cli: Terminal) -
         cli.link(MEADOW, label="Meadow")
         sandbox.faults.set("us", Fault.RATE_LIMITED, on=True, seconds=60)
         ran = cli("check", "Meadow", "--json")
-    assert ran.json[0]["status"] == "healthy"
-    assert ran.code == 1
+    assert ran.json["accounts"][0]["status"] == "healthy"
+    assert (ran.json["well"], ran.code) == (False, 1)
 
 
 def test_all_leaves_out_paused_accounts_and_naming_one_is_refused(cli: Terminal) -> None:
@@ -182,7 +190,7 @@ def test_all_leaves_out_paused_accounts_and_naming_one_is_refused(cli: Terminal)
     cli.link(MEADOW, label="Meadow")
     assert cli("pause", "Meadow", "--why", "spring cleaning").code == 0
     everything = cli("check", "--all", "--json")
-    assert (everything.code, everything.json) == (0, [])
+    assert (everything.code, everything.json["well"], everything.json["accounts"]) == (0, True, [])
     named = cli("check", "Meadow")
     assert named.code == 2
     assert "linkhub resume" in named.err
@@ -191,10 +199,38 @@ def test_all_leaves_out_paused_accounts_and_naming_one_is_refused(cli: Terminal)
     assert cli("check", "Meadow").code == 0
 
 
-@pytest.mark.parametrize("arguments", [(), ("--all", "Meadow")])
+def test_a_check_by_tag_leaves_the_others_alone(cli: Terminal) -> None:
+    """Accounts with any of the tags are checked, unless they are paused."""
+    with cli.sandbox():
+        cli.link(MEADOW, "--tag", "shops", "--tag", "north", label="Meadow")
+        cli.link(HARBOR, "--tag", "south", label="Harbor")
+        cli.link(ORCHARD, "--tag", "shops", label="Orchard")
+        cli("pause", "Orchard")
+        one = cli("check", "--tag", "shops", "--json")
+        two = cli("check", "--tag", "shops", "--tag", "south", "--json")
+    assert [row["label"] for row in one.json["accounts"]] == ["Meadow"]
+    assert sorted(row["label"] for row in two.json["accounts"]) == ["Harbor", "Meadow"]
+    assert (one.code, two.code) == (0, 0)
+
+
+def test_a_check_beside_a_running_scheduler(cli: Terminal) -> None:
+    """Whoever else checks the same accounts at the same time, the run is complete."""
+    with cli.sandbox():
+        for number, who in enumerate((MEADOW, HARBOR, ORCHARD)):
+            cli.link(who, label=f"{number}")
+        with opened(Settings(data=cli.data, config=cli.config, sandbox_port=cli.port, token_limit=60)) as hub:
+            hub.start_watching()
+            ran = cli("check", "--all", "--json")
+    assert (ran.code, ran.json["checked"], ran.json["statuses"]) == (0, 3, {"healthy": 3})
+
+
+@pytest.mark.parametrize(
+    "arguments", [(), ("--all", "Meadow"), ("--tag", "shops", "--all"), ("--tag", "shops"), ("--tag", "")]
+)
 def test_a_check_needs_to_know_what(cli: Terminal, arguments: tuple[str, ...]) -> None:
-    """Either accounts or --all, not neither and not both."""
-    assert cli("check", *arguments).code == 2
+    """Accounts, --all or a tag that is in use: not none of them, and not two."""
+    ran = cli("check", *arguments)
+    assert (ran.code, ran.out) == (2, "")
 
 
 # ---- unlink

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from contextlib import closing
 from typing import TYPE_CHECKING
 
@@ -34,7 +35,11 @@ account_argument = click.argument("account")
 def list_accounts(*, as_json: bool) -> None:
     """List every account, worst first."""
     with open_hub() as hub:
-        _show_rows(hub, hub.accounts(), as_json=as_json)
+        rows = _worst_first(hub, hub.accounts())
+        if as_json:
+            output.show_json([exports.row_values(hub, row) for row in rows])
+        else:
+            _show_rows(hub, rows)
 
 
 @click.command
@@ -65,22 +70,22 @@ def show(*, account: str, as_json: bool) -> None:
 @click.command
 @click.argument("accounts", nargs=-1, metavar="[ACCOUNT]...")
 @click.option("--all", "every", is_flag=True, help="Check every account that is not paused.")
+@click.option("--tag", "tags", multiple=True, help="Check those with this tag that are not paused; may be repeated.")
 @json_option
-def check(*, accounts: tuple[str, ...], every: bool, as_json: bool) -> int:
+def check(*, accounts: tuple[str, ...], every: bool, tags: tuple[str, ...], as_json: bool) -> int:
     """Check accounts now, with a fresh token each; exit code 1 unless all are healthy or limited."""
-    if bool(accounts) == every:
-        raise click.UsageError("Name the accounts to check, or give --all.")
+    if sum(map(bool, (accounts, every, tags))) != 1:
+        raise click.UsageError("Name the accounts to check, or give --all, or --tag.")
     with open_hub() as hub:
-        rows = hub.accounts()
-        chosen = [r for r in rows if r.lifecycle is Lifecycle.ACTIVE] if every else [find(rows, w) for w in accounts]
-        paused = next((row for row in chosen if row.lifecycle is Lifecycle.PAUSED), None)
-        if paused:
-            raise Wrong(f"“{paused.label}” is paused. `linkhub resume {paused.id}` lets it be checked.")
-        ids = list(dict.fromkeys(row.id for row in chosen))
+        ids = _chosen(hub.accounts(), accounts, tags)
         _check(hub, ids)
-        checked = [row for row in hub.accounts() if row.id in ids]
-        _show_rows(hub, checked, as_json=as_json)
-        return 0 if all(_is_well(hub, row) for row in checked) else 1
+        checked = _worst_first(hub, [row for row in hub.accounts() if row.id in ids])
+        well = [_is_well(hub, row) for row in checked]
+        if as_json:
+            _show_run(hub, checked, well)
+        else:
+            _show_rows(hub, checked)
+        return 0 if all(well) else 1
 
 
 @click.command
@@ -120,6 +125,20 @@ def unlink(*, account: str, label: str | None) -> None:
         )
 
 
+def _chosen(rows: Sequence[AccountRow], words: Sequence[str], tags: Sequence[str]) -> list[str]:
+    """Return the ids of the accounts that are named, or have one of the tags, or else of all; none that is paused."""
+    named = [find(rows, word) for word in words]
+    paused = next((row for row in named if row.lifecycle is Lifecycle.PAUSED), None)
+    if paused:
+        raise Wrong(f"“{paused.label}” is paused. `linkhub resume {paused.id}` lets it be checked.")
+    unused = next((tag for tag in tags if not any(tag in row.tags for row in rows)), None)
+    if unused is not None:
+        raise Wrong(f"No account has the tag “{unused}”.")
+    active = [row for row in rows if row.lifecycle is Lifecycle.ACTIVE]
+    chosen = named or [row for row in active if not tags or set(tags) & set(row.tags)]
+    return list(dict.fromkeys(row.id for row in chosen))
+
+
 def _check(hub: Hub, account_ids: Sequence[str]) -> None:
     """Check accounts within the budgets, telling the progress."""
     waiting = False
@@ -145,12 +164,28 @@ def _is_well(hub: Hub, row: AccountRow) -> bool:
     return row.status in _WELL and not failed
 
 
-def _show_rows(hub: Hub, rows: Sequence[AccountRow], *, as_json: bool) -> None:
+def _worst_first(hub: Hub, rows: Sequence[AccountRow]) -> list[AccountRow]:
+    return sorted(rows, key=lambda r: (showing.RANK[showing.shown(hub, r).word], r.label.casefold()))
+
+
+def _show_run(hub: Hub, rows: Sequence[AccountRow], well: Sequence[bool]) -> None:
+    """Print what was checked for machines; `docs/command-line.md` lists the keys."""
+    values = [{**exports.row_values(hub, row), "well": fine} for row, fine in zip(rows, well, strict=True)]
+    output.show_json(
+        {
+            "at": exports.iso(hub.clock.now()),
+            "well": all(well),
+            "checked": len(rows),
+            "not_well": well.count(False),
+            "statuses": Counter(value["shown"] for value in values),
+            "accounts": values,
+        }
+    )
+
+
+def _show_rows(hub: Hub, rows: Sequence[AccountRow]) -> None:
     now = hub.clock.now()
-    rows = sorted(rows, key=lambda r: (showing.RANK[showing.shown(hub, r).word], r.label.casefold()))
-    if as_json:
-        output.show_json([exports.row_values(hub, row) for row in rows])
-    elif not rows:
+    if not rows:
         output.say("No account is linked yet. `linkhub link --help` shows how; `--region sandbox` needs no real key.")
     else:
         output.show_table(

@@ -12,6 +12,7 @@ from hub_core.cli.exporting import export
 from hub_core.cli.key import key
 from hub_core.cli.linking import edit, link, relink
 from hub_core.cli.running import sandbox, serve, watch
+from hub_core.cli.tokens import badge, token
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -40,6 +41,8 @@ for _command in (
     backup,
     doctor,
     key,
+    token,
+    badge,
     sandbox,
     serve,
     watch,

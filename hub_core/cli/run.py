@@ -33,7 +33,9 @@ _SECRET_OPTION: Final = re.compile(
     r"--?(client[-_]?secret|secret|password|passphrase|pass|token|api[-_]?key|master[-_]?key|key)(=.*)?",
     re.IGNORECASE | re.DOTALL,
 )
-_SECRET_SHAPE: Final = re.compile(r"[A-Za-z0-9]{30}|[A-Za-z0-9]{43}|[A-Za-z0-9+/_-]{43}=")
+_SECRET_SHAPE: Final = re.compile(
+    r"[A-Za-z0-9]{30}|[A-Za-z0-9]{43}|[A-Za-z0-9+/_-]{43}=|lh_[0-9a-f]{12}_[A-Za-z0-9_-]{43}"
+)
 _CLASSES: Final = (re.compile(r"[a-z]"), re.compile(r"[A-Z]"), re.compile(r"[0-9]"))
 _REFUSAL: Final = (
     "A secret does not belong on the command line: others on this machine can read it there, and the shell keeps it. "
