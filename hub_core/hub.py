@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from dataclasses import replace
+from datetime import timedelta
 from typing import TYPE_CHECKING, Self
 
 from hub_core import drafts
@@ -14,15 +15,18 @@ from hub_core.bitwarden.transport import resolve
 from hub_core.clock import Clock
 from hub_core.engine import Engine
 from hub_core.errors import InputError
+from hub_core.glance import Glances
 from hub_core.health.examiner import Examiner, Progress
 from hub_core.health.scheduler import LEASE_S, Scheduler
 from hub_core.held import Held
 from hub_core.keychain import Keychain
 from hub_core.linking import Linked, Linking
 from hub_core.model import Account, ApiKey, Check, Lifecycle, Reason, RegionId, Trigger
+from hub_core.past import Past
 from hub_core.sandbox_host import SandboxHost
 from hub_core.storage.maintenance import MaintenanceTable
 from hub_core.storage.store import AccountRow, Store, StoredCheck
+from hub_core.storage.sums import Keep
 from hub_core.watching import Watching
 from hub_core.windows import Windows
 
@@ -41,6 +45,11 @@ __all__ = ["Hub", "Linked", "Progress"]
 
 def _ignore(_: object) -> None:
     """Watch nothing."""
+
+
+def _keep(settings: Settings) -> Keep:
+    days = settings.keep_checks_days, settings.keep_hours_days, settings.keep_days_days
+    return Keep(*(timedelta(days=number) for number in days))
 
 
 class Hub:
@@ -79,6 +88,8 @@ class Hub:
         )
         self._linking = Linking(store, self.keychain, self._examiner, settings)
         self.watching = Watching(store, self._examiner.rhythm, clock)
+        self.past = Past(store, clock)
+        self.glances = Glances(store, self.watching, self.windows, clock)
         self._held = Held(clock)
         self.access = Access(store.database, clock)
 
@@ -172,12 +183,12 @@ class Hub:
         return self.store.account(account_id)
 
     def history(self, account_id: str, limit: int = 200) -> list[StoredCheck]:
-        """Return an account's checks, newest first."""
-        return self.store.history(account_id, limit)
+        """Return an account's noteworthy checks, newest first."""
+        return self.past.noteworthy(account_id, limit)
 
     def transitions(self, account_id: str) -> list[Transition]:
         """Return an account's changes of status, newest first."""
-        return self.store.transitions(account_id)
+        return self.past.transitions(account_id)
 
     def check(self, account_id: str, *, watch: Watch = _ignore, trigger: Trigger = Trigger.MANUAL) -> Check:
         """Check one account with a fresh token and record it; raises NotFound, Paused."""
@@ -244,4 +255,6 @@ class Hub:
 
     def start_watching(self, *, lease_s: float = LEASE_S) -> None:
         """Check every account on its rhythm until the hub is closed; harmless while somebody else does."""
-        self._engine.start(Scheduler(self.store, self._examiner, clock=self.clock, lease_s=lease_s).run)
+        self._engine.start(
+            Scheduler(self.store, self._examiner, clock=self.clock, keep=_keep(self.settings), lease_s=lease_s).run
+        )

@@ -136,7 +136,7 @@ def test_a_database_of_the_first_version_is_upgraded_with_its_data(path: Path) -
         assert (loaded.account.due, loaded.account.neighbours) == (Due(), 1)
         assert [row.id for row in store.overview()] == ["one"]
         assert [(row.id, row.key_due) for row in store.schedule.due(NOW)] == [("one", True)]
-        assert len(store.history("one")) == len(store.transitions("one")) == 1
+        assert len(store.past.noteworthy("one")) == len(store.past.transitions("one")) == 1
         assert store.schedule.watcher().beat_at is None
     assert backups(path) == ["hub.db.before-upgrade-from-1.1"]
 

@@ -118,23 +118,15 @@ def quiet(at: datetime) -> Check:
     return Check(at, Trigger.SCHEDULE, seen, proven(at).facts)
 
 
-def test_a_light_check_with_nothing_new_is_kept_in_short(hub: Hub, account_id: str) -> None:
-    """Of what differs from what was known, and of what proves the key, every stage is kept."""
+def test_a_scheduled_check_with_nothing_new_is_kept_in_short(hub: Hub, account_id: str) -> None:
+    """It is one beat, and the last check with every stage; the log keeps only what is noteworthy."""
     keep(hub, account_id, quiet(NOON + 5 * MINUTE))
     assert hub.account(account_id).standing.checked_at == NOON + 5 * MINUTE
-    assert [seen.stage for seen in hub.history(account_id)[0].observations] == [Stage.TOKEN, Stage.READ]
-    keep(hub, account_id, replace(proven(NOON + 20 * MINUTE), trigger=Trigger.SCHEDULE))
-    assert [seen.stage for seen in hub.history(account_id)[0].observations] == list(Stage)
-
-
-def test_old_checks_go_but_never_the_newest_of_an_account(hub: Hub, account_id: str) -> None:
-    """Pruning takes a part at a time and leaves each account its last check, however old."""
-    for day in range(4):
-        keep(hub, account_id, replace(proven(NOON + day * DAY), trigger=Trigger.SCHEDULE))
-    assert hub.store.prune(NOON + 30 * DAY, at_most=2) == 2
-    assert hub.store.prune(NOON + 30 * DAY) == 2
-    assert hub.store.prune(NOON + 30 * DAY) == 0
-    assert [check.at for check in hub.history(account_id)] == [NOON + 3 * DAY]
+    assert [beat.at for beat in hub.past.recent(account_id)] == [NOON + 5 * MINUTE, NOON]
+    assert [check.at for check in hub.past.noteworthy(account_id)] == [NOON]
+    last = hub.past.last_check(account_id)
+    assert last
+    assert (last.at, [seen.stage for seen in last.observations]) == (NOON + 5 * MINUTE, list(Stage))
 
 
 def test_due_is_whose_time_has_come(hub: Hub, account_id: str) -> None:

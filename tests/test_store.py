@@ -143,14 +143,14 @@ def test_the_first_check_transition_and_audit_entry_are_stored_with_the_account(
     """Linking writes the check that proved the key, the change from unknown to healthy, and who did it."""
     made = account()
     add(store, made)
-    (check,) = store.history(made.id)
+    (check,) = store.past.noteworthy(made.id)
     assert (check.status, check.trigger, check.latency_ms, check.observations) == (
         Status.HEALTHY,
         Trigger.LINK,
         41,
         good().observations,
     )
-    (change,) = store.transitions(made.id)
+    (change,) = store.past.transitions(made.id)
     assert (change.before, change.after, change.at) == (Status.UNKNOWN, Status.HEALTHY, NOW)
     (entry,) = store.audit_trail()
     assert (entry["actor"], entry["action"], entry["target"], entry["at"]) == ("test", "link", made.id, NOW)
@@ -180,7 +180,7 @@ def test_a_refused_twin_leaves_nothing_behind(store: Store) -> None:
         )
     assert sealed == []
     assert len(store.audit_trail()) == 1
-    assert store.history(twin.id) == []
+    assert store.past.noteworthy(twin.id) == []
 
 
 def test_many_people_linking_the_same_organization_at_once(store: Store) -> None:
@@ -255,11 +255,11 @@ def test_a_check_changes_standing_and_history_and_keeps_what_it_did_not_see(stor
     assert (done.standing, done.due) == (kept.standing, kept.due)
     assert kept.standing == Standing(Status.FAILING, Reason.KEY_NO_LONGER_ACCEPTED, later, later, NOW, NOW)
     assert kept.facts == FACTS
-    newest, oldest = store.history(made.id)
+    newest, oldest = store.past.noteworthy(made.id)
     assert (newest.status, newest.reason) == (Status.FAILING, Reason.KEY_NO_LONGER_ACCEPTED)
     assert newest.observations == bad(Reason.KEY_NO_LONGER_ACCEPTED).observations
     assert oldest.trigger is Trigger.LINK
-    assert [(t.before, t.after) for t in store.transitions(made.id)] == [
+    assert [(t.before, t.after) for t in store.past.transitions(made.id)] == [
         (Status.HEALTHY, Status.FAILING),
         (Status.UNKNOWN, Status.HEALTHY),
     ]
@@ -273,7 +273,7 @@ def test_a_check_of_an_older_generation_says_nothing(store: Store) -> None:
     replace_key(store, made)
     assert record(store, made, bad(Reason.KEY_NO_LONGER_ACCEPTED), before) is None
     assert store.account(made.id).standing.status is Status.HEALTHY
-    assert len(store.history(made.id)) == 2
+    assert len(store.past.noteworthy(made.id)) == 2
     assert record(store, made, good(NOW + timedelta(hours=2)), store.load(made.id).generation) is not None
 
 
@@ -283,7 +283,7 @@ def test_a_check_of_an_unlinked_account_says_nothing(store: Store) -> None:
     add(store, made)
     store.unlink(made.id, at=NOW, actor="t")
     assert record(store, made, good()) is None
-    assert store.history(made.id) == []
+    assert store.past.noteworthy(made.id) == []
     assert store.database.problems() == []
 
 
@@ -305,7 +305,7 @@ def test_two_checks_at_once_both_count(store: Store) -> None:
         changes = con.execute("SELECT before, after FROM transition ORDER BY id").fetchall()
     assert [row["after"] for row in changes][:-1] == [row["before"] for row in changes][1:]
     assert changes[-1]["after"] == store.account(made.id).standing.status
-    assert len(store.history(made.id)) == 9
+    assert len(store.past.noteworthy(made.id)) == 9
 
 
 def test_a_new_key_replaces_the_old_with_its_check(store: Store) -> None:
@@ -395,7 +395,7 @@ def test_history_is_newest_first_and_limited(store: Store) -> None:
     add(store, made)
     for minute in range(5):
         record(store, made, bad(Reason.SERVER_FAULT, NOW + timedelta(minutes=minute)))
-    assert [check.at.minute for check in store.history(made.id, limit=3)] == [4, 3, 2]
+    assert [check.at.minute for check in store.past.noteworthy(made.id, limit=3)] == [4, 3, 2]
 
 
 def test_words_of_another_version_are_read_without_breaking(store: Store) -> None:
@@ -472,5 +472,5 @@ def test_dropping_secrets_keeps_accounts_and_history(store: Store, tmp_path: Pat
     everything = b"".join(file.read_bytes() for file in tmp_path.iterdir())
     assert b"to-erase" not in everything
     assert store.ring() == ()
-    assert len(store.history(account(1).id)) == 1
+    assert len(store.past.noteworthy(account(1).id)) == 1
     assert store.load(account(1).id).sealed.token is None

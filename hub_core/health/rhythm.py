@@ -68,6 +68,11 @@ class Rhythm:
         without_token = self.key_every(neighbours) - max(self.interval, TOKEN_KEPT)
         return 2 * self.interval + max(without_token, timedelta())
 
+    def believed(self, due: Due, at: datetime, neighbours: int) -> timedelta:
+        """Return how long a check made at a time is believed: longer where the next one is planned for later."""
+        planned = due.next_at - at + 2 * self.interval if due.next_at else timedelta()
+        return max(self.holds(neighbours), planned)
+
 
 USUAL: Final = Rhythm()
 

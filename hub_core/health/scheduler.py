@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from hub_core.model import Transition
     from hub_core.storage.schedule import DueRow
     from hub_core.storage.store import Store
+    from hub_core.storage.sums import Keep
 
 log = logging.getLogger(__name__)
 
@@ -33,9 +34,7 @@ POLL_S = 1.0
 PATIENCE_S = 10.0
 """How long a check waits for its token request; the queue begins none before its time."""
 
-KEEP_CHECKS = timedelta(days=14)
-PRUNE_EVERY_S = 3600.0
-PRUNE_AT_ONCE = 5000
+SUM_UP_EVERY_S = 60.0
 
 STORAGE_PAUSE_S = 10.0
 FAULT_PAUSE_S = 60.0
@@ -52,6 +51,7 @@ class Scheduler:
         examiner: Examiner,
         *,
         clock: Clock,
+        keep: Keep,
         lease_s: float = LEASE_S,
     ) -> None:
         self._store = store
@@ -67,7 +67,8 @@ class Scheduler:
         self._resting: dict[str, float] = {}
         """Accounts whose evaluation failed, and until when they are left alone, even if that could not be stored."""
         self._idle_until = 0.0
-        self._prune_at = 0.0
+        self._keep = keep
+        self._sum_up_at = 0.0
         self._network = Network(store.schedule, examiner, clock)
 
     async def run(self) -> None:
@@ -99,9 +100,9 @@ class Scheduler:
         self._resting = {account_id: until for account_id, until in self._resting.items() if until > at}
         left_out = self._examiner.busy() | self._resting.keys() | {row.id for row in self._running.values()}
         now = self._clock.now()
-        if at >= self._prune_at:
-            full = await asyncio.to_thread(self._store.prune, now - KEEP_CHECKS, at_most=PRUNE_AT_ONCE) >= PRUNE_AT_ONCE
-            self._prune_at = at if full else at + PRUNE_EVERY_S
+        if at >= self._sum_up_at:
+            more = await asyncio.to_thread(self._store.sums.roll_up, now, self._keep)
+            self._sum_up_at = at if more else at + SUM_UP_EVERY_S
         due = [row for row in await asyncio.to_thread(self._schedule.due, now) if row.id not in left_out]
         turns = self._queue.choose(
             due, running=[row.api_origin for row in self._running.values()], has_token=self._has_token, at=at

@@ -6,8 +6,9 @@ from dataclasses import fields, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, NamedTuple
 
+from hub_core.health import changes
 from hub_core.health.rhythm import USUAL, next_due
-from hub_core.health.verdict import FAILURES_NEEDED, judge, key_in_doubt
+from hub_core.health.verdict import FAILURES_NEEDED, found, judge, key_in_doubt
 from hub_core.model import Capability, Facts, Lifecycle, Reason, Standing, Status, Transition, Trigger
 
 if TYPE_CHECKING:
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from hub_core.health.rhythm import Rhythm
+    from hub_core.history import Change
     from hub_core.model import Account, Check, Due
 
 SUCCESSES_NEEDED = 3
@@ -94,6 +96,12 @@ class Step(NamedTuple):
     transition: Transition | None
     facts: Facts
     due: Due
+    found: tuple[Status, Reason | None] = (Status.UNKNOWN, None)
+    """What the check found by itself, whatever the standing makes of it; unknown where it judged nothing."""
+    holds: timedelta = timedelta()
+    """How long it is believed."""
+    changes: tuple[Change, ...] = ()
+    """Facts that are other than before."""
 
 
 def step(account: Account, check: Check, rhythm: Rhythm = USUAL, *, chance: float = 0.5) -> Step:
@@ -103,7 +111,16 @@ def step(account: Account, check: Check, rhythm: Rhythm = USUAL, *, chance: floa
     """
     standing, transition = advance(account.standing, check, account.facts.capabilities)
     due = next_due(account, standing, check, rhythm, chance=chance)
-    return Step(standing, transition, merge_facts(account.facts, check.facts), due)
+    facts = merge_facts(account.facts, check.facts)
+    return Step(
+        standing,
+        transition,
+        facts,
+        due,
+        found(check, account.facts.capabilities),
+        rhythm.believed(due, check.at, account.neighbours),
+        tuple(changes.of_facts(account.facts, facts, check.at)),
+    )
 
 
 def merge_facts(known: Facts, learned: Facts) -> Facts:

@@ -164,6 +164,12 @@ def judge(check: Check, known: Mapping[str, Capability] | None = None) -> tuple[
     return (Status.LIMITED if absent & _LISTS_OF_EVERY_SERVER else Status.HEALTHY), None
 
 
+def found(check: Check, known: Mapping[str, Capability] | None = None) -> tuple[Status, Reason | None]:
+    """Return what a check found by itself, for the history: unknown where it judged nothing, being told to wait."""
+    verdict = None if key_in_doubt(check) else judge(check, known)
+    return verdict or (Status.UNKNOWN, check.failure.reason if check.failure else None)
+
+
 def key_in_doubt(check: Check) -> bool:
     """Tell whether a light check met what only a fresh token can judge: it is then confirmed before it counts."""
     reason = check.failure.reason if check.failure else None

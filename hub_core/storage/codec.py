@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from math import ceil
 from typing import TYPE_CHECKING, Any, overload
 
 from hub_core.model import (
@@ -49,6 +50,8 @@ class Sealed:
         )
 
 
+NO_TIME = timedelta()
+
 _REASONS = {reason.value: reason for reason in Reason}
 _STATUSES = {status.value: status for status in Status}
 
@@ -70,6 +73,16 @@ def from_ms(ms: int | None) -> datetime | None:
 def moment(ms: int) -> datetime:
     """Return the aware UTC time of a column that is never null."""
     return datetime.fromtimestamp(ms / 1000, UTC)
+
+
+def span_ms(span: timedelta) -> int:
+    """Return a span as milliseconds."""
+    return round(span.total_seconds() * 1000)
+
+
+def minutes(span: timedelta) -> int:
+    """Return a span as whole minutes, none lost."""
+    return ceil(span.total_seconds() / 60)
 
 
 def reason_of(word: str | None) -> Reason | None:

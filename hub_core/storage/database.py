@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 
     from hub_core.storage.migrations import Steps
 
+LIBRARY = sqlite3.sqlite_version
+"""The version of the SQLite library in use."""
+
 WAIT_S = 10.0
 """How long another process may keep the lock before we say that the database is busy."""
 
@@ -78,6 +81,8 @@ class Database:
         self._turn = threading.Lock()
         self._open = True
         self._erased = False
+        self._marking = threading.Lock()
+        self._marker: sqlite3.Connection | None = None
         try:
             make_private_folder(path.parent)
             self._lock = _open_private(path.with_name(path.name + ".lock"))
@@ -119,6 +124,16 @@ class Database:
                 yield con
         except sqlite3.Error as error:
             _translate(error, "The database cannot be read")
+
+    def mark(self) -> int:
+        """Return a number that is another one after anything was written, by whichever process; raises StorageError."""
+        with self._marking:
+            try:
+                if self._marker is None:
+                    self._marker = self._reader()
+                return int(self._marker.execute("PRAGMA data_version").fetchone()[0])
+            except sqlite3.Error as error:
+                _translate(error, "The database cannot be read")
 
     def empty_wal(self) -> None:
         """Move everything into the main file and empty the WAL, so that what was deleted is gone from it too.
@@ -175,6 +190,9 @@ class Database:
                 self._writer.execute("PRAGMA optimize")
                 self._writer.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
             self._writer.close()
+        with self._marking:
+            if self._marker:
+                self._marker.close()
         os.close(self._lock)
 
     # ---- inside
@@ -213,7 +231,9 @@ class Database:
             raise StorageError(f"The database {self.path} cannot be opened: it is damaged.{_RESTORE}")
 
     def _reader(self) -> sqlite3.Connection:
-        con = sqlite3.connect(f"{self.path.as_uri()}?mode=ro", uri=True, timeout=_BUSY_S, isolation_level=None)
+        con = sqlite3.connect(
+            f"{self.path.as_uri()}?mode=ro", uri=True, timeout=_BUSY_S, isolation_level=None, check_same_thread=False
+        )
         con.row_factory = sqlite3.Row
         con.execute("PRAGMA trusted_schema=OFF")
         return con

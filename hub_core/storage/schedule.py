@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, NamedTuple
 
-from hub_core.model import Lifecycle, RegionId, Status, origin_of
-from hub_core.storage import codec, statements
+from hub_core.model import Lifecycle, Reason, RegionId, Status, origin_of
+from hub_core.storage import codec, recording
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
@@ -137,7 +137,7 @@ class Schedule:
             )
             if done.rowcount == 1:
                 row = con.execute("SELECT status FROM account WHERE id = ?", (account_id,)).fetchone()
-                statements.insert_check_row(con, account_id, check, status=row["status"])
+                recording.unjudged(con, account_id, check, status=row["status"], reason=Reason.INTERNAL)
 
     def others(self, api_origin: str, limit: int) -> Sequence[str]:
         """Return active accounts on other hosts than this one, one for each, the sandbox's left out."""

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+from hub_core.history import DOWN, Beat
+from hub_core.model import Trigger
+from hub_core.storage import codec, codes
 
 if TYPE_CHECKING:
     from sqlite_utils import Database
@@ -24,6 +29,7 @@ _COMPACT = (
     ) STRICT, WITHOUT ROWID""",
     # Until which hour (of 1970) the beats of an account are summed up.
     "CREATE TABLE rolled (no INTEGER PRIMARY KEY, hour INTEGER NOT NULL) STRICT",
+    "CREATE INDEX rolled_by_hour ON rolled(hour)",
     """CREATE TABLE last_check (
         account_id TEXT PRIMARY KEY REFERENCES account(id), at INTEGER NOT NULL, trigger TEXT NOT NULL,
         status TEXT NOT NULL, reason TEXT, ms INTEGER NOT NULL, latency_ms INTEGER, observations TEXT NOT NULL
@@ -51,8 +57,51 @@ _COMPACT = (
     "CREATE UNIQUE INDEX account_no ON account(no)",
 )
 
+_HELD = timedelta(minutes=10)
+"""Twice the usual interval."""
+
+_TAKEN_OVER = (
+    """INSERT INTO rolled SELECT no,
+        coalesce((SELECT min(at) FROM beat WHERE beat.no = account.no), linked_at) / 3600000 FROM account""",
+    """INSERT INTO last_check SELECT account_id, at, trigger, status, reason, ms, latency_ms, observations FROM checks
+        WHERE id IN (SELECT max(id) FROM checks GROUP BY account_id)""",
+    """INSERT INTO incident(account_id, opened_at, story, evidence)
+        SELECT id, coalesce(since, checked_at, linked_at),
+            json_array(json_array(coalesce(since, checked_at, linked_at), status, reason)), '{}'
+        FROM account WHERE status IN ('degraded', 'failing', 'unreachable')""",
+    # From here on the log has noteworthy checks only.
+    """DELETE FROM checks WHERE id IN (SELECT id FROM (
+        SELECT id, trigger, status, reason, lag(status) OVER past AS last_status, lag(reason) OVER past AS last_reason
+        FROM checks WINDOW past AS (PARTITION BY account_id ORDER BY id)
+    ) WHERE trigger = 'schedule' AND status = last_status AND reason IS last_reason)""",
+)
+
 
 def history(db: Database) -> None:
     """Beats, sums, incidents and changed facts; what was recorded so far is taken over."""
     for statement in _COMPACT:
         db.execute(statement)
+    rows = db.execute(
+        "SELECT no, c.at, c.status, c.reason, c.trigger, c.latency_ms, observations FROM checks c "
+        "JOIN account a ON a.id = c.account_id"
+    )
+    db.conn.executemany("INSERT OR REPLACE INTO beat VALUES (?, ?, ?, ?, ?)", map(_beat, rows))
+    for statement in _TAKEN_OVER:
+        db.execute(statement)
+
+
+def _beat(row: tuple[Any, ...]) -> tuple[int, int, int, int, int | None]:
+    """Return the columns of the beat of a check; of then it is known how the account stood, not what was found."""
+    no, at, status, reason, trigger, latency, observations = row
+    standing = codec.status_of(status)
+    beat = Beat(
+        codec.moment(at),
+        standing,
+        codec.reason_of(reason),
+        Trigger(trigger),
+        latency,
+        _HELD,
+        down=standing in DOWN,
+        light='["token","skip"' in observations,
+    )
+    return no, at, codes.pack(beat), codec.minutes(beat.holds), beat.latency_ms

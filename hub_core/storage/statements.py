@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from hub_core.health.status import Step
-    from hub_core.model import Check, Endpoints
+    from hub_core.model import Check, Endpoints, Transition
 
 Ring = tuple[KeyringRow, ...]
 """Every data key, wrapped, as of one moment."""
@@ -122,12 +122,13 @@ def insert_check_row(con: sqlite3.Connection, account_id: str, check: Check, *, 
     )
 
 
-def insert_check(con: sqlite3.Connection, account_id: str, check: Check, step: Step) -> None:
-    """Insert a check and the change of status it made."""
-    insert_check_row(con, account_id, check, status=step.standing.status)
-    if step.transition:
-        values = {"before": step.transition.before, "after": step.transition.after, "reason": step.transition.reason}
-        insert(con, "transition", {"account_id": account_id, "at": codec.to_ms(step.transition.at), **values})
+def insert_transition(
+    con: sqlite3.Connection, account_id: str, transition: Transition, *, maintenance: bool = False
+) -> None:
+    """Insert a change of status."""
+    values = {"before": transition.before, "after": transition.after, "reason": transition.reason}
+    at = codec.to_ms(transition.at)
+    insert(con, "transition", {"account_id": account_id, "at": at, "maintenance": maintenance, **values})
 
 
 def audit(con: sqlite3.Connection, actor: str, action: str, *, at: datetime, target: str, **detail: Any) -> None:

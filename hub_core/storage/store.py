@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 import json
-from collections import Counter
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Self
 
 from hub_core.errors import AlreadyLinked, ChangedMeanwhile
-from hub_core.model import Lifecycle, Observation, Outcome, Stage, Transition, Trigger
-from hub_core.storage import codec, statements
+from hub_core.model import Lifecycle
+from hub_core.storage import codec, glancing, recording, statements
 from hub_core.storage.budget import BudgetTable
 from hub_core.storage.channels import drop_channel_secrets, reseal_channels
 from hub_core.storage.database import Database
+from hub_core.storage.history import History
 from hub_core.storage.rows import AccountRow, Loaded, StoredCheck
 from hub_core.storage.schedule import Schedule
+from hub_core.storage.sums import Sums
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from datetime import datetime
     from pathlib import Path
 
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 __all__ = ["AccountRow", "Loaded", "Store", "StoredCheck"]
 
+
 class Store:
     """What the hub remembers."""
 
@@ -35,6 +36,8 @@ class Store:
         self.database = database
         self.schedule = Schedule(database)
         self.budget = BudgetTable(database)
+        self.past = History(database)
+        self.sums = Sums(database)
 
     @classmethod
     def open(cls, path: Path) -> Self:
@@ -78,7 +81,8 @@ class Store:
             statements.insert(con, "account", values)
             schedule = codec.schedule_columns(step.standing, step.due)
             statements.insert(con, "schedule", {"account_id": account.id, **schedule})
-            statements.insert_check(con, account.id, check, step)
+            recording.begin(con, account.id, check.at)
+            recording.keep(con, account, check, step)
             statements.audit(con, actor, "link", at=check.at, target=account.id, client_id=account.client_id)
 
     def find(self, client_id: str, identity_origin: str) -> tuple[str, str] | None:
@@ -101,32 +105,12 @@ class Store:
     def overview(self) -> list[AccountRow]:
         """Return every account as the Accounts page shows it, in no particular order: one query."""
         with self.database.read() as con:
-            con.row_factory = None
-            rows = con.execute(
-                "SELECT id, label, region, client_id, identity_origin, tags, lifecycle, status, reason, since, "
-                "checked_at, key_proven_at, server_kind, server_version, latency_ms, certificate_ends, "
-                "sealed IS NULL, CASE WHEN refusals THEN key_at END FROM account JOIN schedule ON account_id = id"
-            ).fetchall()
-            shared = Counter(row[4] for row in rows if row[6] == Lifecycle.ACTIVE)
-            return [
-                AccountRow(
-                    *(account_id, label, region, client_id, origin),
-                    codec.load_words(tags) if tags != "[]" else (),
-                    Lifecycle(lifecycle),
-                    codec.status_of(status),
-                    codec.reason_of(reason),
-                    *(codec.from_ms(since), codec.from_ms(checked), codec.from_ms(proven)),
-                    *(kind, version, latency),
-                    codec.from_ms(ends),
-                    bool(locked),
-                    codec.from_ms(refused),
-                    shared[origin],
-                )
-                for (
-                    account_id, label, region, client_id, origin, tags, lifecycle, status, reason, since, checked,
-                    proven, kind, version, latency, ends, locked, refused,
-                ) in rows
-            ]  # fmt: skip
+            return glancing.rows(con)
+
+    def lines(self, known: Mapping[str, glancing.Line], now: datetime) -> dict[str, glancing.Line]:
+        """Return every account with its past in short; lines that are known and unchanged are returned as they are."""
+        with self.database.read() as con:
+            return glancing.lines(con, known, now)
 
     def all_sealed(self) -> tuple[list[codec.Sealed], Ring]:
         """Return every stored secret as it is stored, and the data keys of the same moment."""
@@ -142,13 +126,15 @@ class Store:
         check: Check,
         step: Callable[[Account], Step],
         fence: int | None = None,
+        maintenance: bool = False,
     ) -> Step | None:
         """Store a check and what it does to the account, in one transaction.
 
         `step` is the pure state machine; it is given the account as it is inside the transaction, so that two
         checks at once cannot overwrite each other's step. Returns what it did, or None when the account was unlinked
         or its key or server changed meanwhile: such a check says nothing about the present. Neither does one of a
-        scheduler, known by its `fence`, that has lost its claim to another one.
+        scheduler, known by its `fence`, that has lost its claim to another one. `maintenance` tells whether it was made
+        during a maintenance window.
         """
         with self.database.write() as con:
             if not statements.still_wanted(con, account_id, generation, fence):
@@ -158,21 +144,8 @@ class Store:
             columns = {**codec.standing_columns(done.standing), **codec.facts_columns(done.facts)}
             statements.update(con, account_id, columns)
             statements.update_schedule(con, account_id, done)
-            listed = _in_short(check) if _says_nothing_new(check, before, done) else check
-            statements.insert_check(con, account_id, listed, done)
+            recording.keep(con, before, check, done, maintenance=maintenance)
         return done
-
-    def prune(self, before: datetime, *, at_most: int = 5000) -> int:
-        """Erase checks older than `before`, but never the newest of an account; return how many.
-
-        A part at a time, so that nobody waits long for the database.
-        """
-        with self.database.write() as con:
-            return con.execute(
-                "DELETE FROM checks WHERE id IN (SELECT id FROM checks WHERE at < ? AND id NOT IN "
-                "(SELECT max(id) FROM checks GROUP BY account_id) LIMIT ?)",
-                (codec.to_ms(before), at_most),
-            ).rowcount
 
     def replace_key(
         self,
@@ -204,7 +177,8 @@ class Store:
             twin = statements.twin(con, row["client_id"], endpoints.identity_origin)
             if twin and twin["id"] != account_id:
                 raise AlreadyLinked(twin["id"], twin["label"])
-            done = step(codec.account_of(row))
+            before = codec.account_of(row)
+            done = step(before)
             columns = {
                 "sealed": seal(statements.ring(con)),
                 "key_entered_at": codec.to_ms(check.at) if entered else row["key_entered_at"],
@@ -215,7 +189,7 @@ class Store:
             }
             statements.update(con, account_id, columns)
             statements.update_schedule(con, account_id, done)
-            statements.insert_check(con, account_id, check, done)
+            recording.keep(con, before, check, done)
             where = {"identity": endpoints.identity, "api": endpoints.api}
             statements.audit(con, actor, action, at=check.at, target=account_id, **where)
         self.database.empty_wal()
@@ -233,6 +207,8 @@ class Store:
         action = "pause" if lifecycle is Lifecycle.PAUSED else "resume"
         with self.database.write() as con:
             statements.update(con, account_id, {"lifecycle": lifecycle, "pause_reason": why})
+            if lifecycle is Lifecycle.PAUSED:
+                recording.pause(con, account_id, at)
             if lifecycle is Lifecycle.ACTIVE:
                 # A person acted: it is looked at now, whatever was planned before the pause.
                 con.execute(
@@ -246,48 +222,13 @@ class Store:
         """Erase an account, its secret and its history, also from the WAL; raises NotFound."""
         with self.database.write() as con:
             row = statements.account_row(con, account_id)
-            con.execute("DELETE FROM checks WHERE account_id = ?", (account_id,))
-            con.execute("DELETE FROM transition WHERE account_id = ?", (account_id,))
+            recording.erase(con, account_id)
             con.execute("DELETE FROM schedule WHERE account_id = ?", (account_id,))
             con.execute("DELETE FROM account WHERE id = ?", (account_id,))
             statements.audit(con, actor, "unlink", at=at, target=account_id, client_id=row["client_id"])
         self.database.empty_wal()
 
-    # ---- history
-
-    def history(self, account_id: str, limit: int = 200) -> list[StoredCheck]:
-        """Return an account's checks, newest first."""
-        with self.database.read() as con:
-            rows = con.execute(
-                "SELECT at, trigger, status, reason, ms, latency_ms, observations FROM checks "
-                "WHERE account_id = ? ORDER BY at DESC, id DESC LIMIT ?",
-                (account_id, limit),
-            ).fetchall()
-        return [
-            StoredCheck(
-                codec.moment(at),
-                Trigger(trigger),
-                codec.status_of(status),
-                codec.reason_of(reason),
-                ms,
-                latency_ms,
-                codec.load_observations(observations),
-            )
-            for at, trigger, status, reason, ms, latency_ms, observations in rows
-        ]
-
-    def transitions(self, account_id: str, limit: int = 200) -> list[Transition]:
-        """Return an account's changes of status, newest first."""
-        with self.database.read() as con:
-            rows = con.execute(
-                "SELECT at, before, after, reason FROM transition "
-                "WHERE account_id = ? ORDER BY at DESC, id DESC LIMIT ?",
-                (account_id, limit),
-            ).fetchall()
-        return [
-            Transition(codec.moment(at), codec.status_of(before), codec.status_of(after), codec.reason_of(reason))
-            for at, before, after, reason in rows
-        ]
+    # ---- audit
 
     def audit_trail(self, limit: int = 1000) -> list[dict[str, Any]]:
         """Return who did what to which account, newest first."""
@@ -347,15 +288,3 @@ class Store:
             statements.audit(con, actor, "key reset", at=at, target="", secrets=count)
         self.database.empty_wal()
         return count
-
-
-def _in_short(check: Check) -> Check:
-    """Return a check with the least to say: no key was sent, the organization could be read, and how long it took."""
-    seen = (Observation(Stage.TOKEN, Outcome.SKIP), Observation(Stage.READ, Outcome.PASS, None, check.ms))
-    return replace(check, observations=seen)
-
-
-def _says_nothing_new(check: Check, before: Account, done: Step) -> bool:
-    """Tell whether a scheduled light check found what was known: of those there are hundreds a day."""
-    quiet = check.trigger is Trigger.SCHEDULE and check.light and check.failure is None
-    return quiet and done.transition is None and done.standing.reason == before.standing.reason
