@@ -18,7 +18,7 @@ from starlette.middleware import Middleware
 from hub_core.errors import HubError
 from hub_core.web import launch
 from hub_core.web.gate import Gate, allowed_hosts, inline_script_hashes, traced
-from hub_core.web.routes import routes
+from hub_core.web.routes import for_machines, routes
 from pages import _ui
 
 if TYPE_CHECKING:
@@ -73,7 +73,7 @@ logging.getLogger("streamlit.error_util").addFilter(lambda record: record.exc_in
 app = st.App(
     Path(__file__).resolve().parent / "pages" / "_shell.py",
     lifespan=lifespan,
-    routes=routes(hub.ready),
+    routes=[*routes(hub.ready), *for_machines(hub)],
     middleware=[
         Middleware(
             Gate,

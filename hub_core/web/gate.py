@@ -43,6 +43,10 @@ _HOST_CONFIG_PATH = "/_stcore/host-config"
 _HOST_CONFIG = json.dumps({"allowedOrigins": [], "useExternalAuthToken": False}).encode()
 
 
+_BADGES = "/badge/"
+"""Made to be shown by pages of other sites, each because somebody wanted that."""
+
+
 class _Refusal(NamedTuple):
     """Why a request goes no further: a status and a sentence."""
 
@@ -177,6 +181,8 @@ class _Answer:
         headers = MutableHeaders(raw=[pair for pair in given if not pair[0].lower().startswith(b"access-control-")])
         for name, value in self._headers:
             headers[name] = value
+        if self._path.startswith(_BADGES):
+            headers["cross-origin-resource-policy"] = "cross-origin"
         if headers.get("content-type", "").startswith("text/html") or self._path.startswith("/media/"):
             headers["cache-control"] = "no-store"
         return headers.raw

@@ -8,11 +8,14 @@ from starlette.responses import JSONResponse, RedirectResponse
 from starlette.routing import Route
 
 from hub_core import __version__
+from hub_core.web import badge
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from starlette.requests import Request
+
+    from hub_core.hub import Hub
 
 
 def routes(ready: Callable[[], bool]) -> list[Route]:
@@ -25,6 +28,11 @@ def routes(ready: Callable[[], bool]) -> list[Route]:
         return JSONResponse({"status": "failing"}, status_code=503)
 
     return [Route("/healthz", healthz, methods=["GET"]), Route("/accounts", _landing, methods=["GET"])]
+
+
+def for_machines(hub: Hub) -> list[Route]:
+    """Return what programs read."""
+    return badge.routes(hub)
 
 
 async def _landing(request: Request) -> RedirectResponse:
