@@ -139,6 +139,7 @@ class Hub:
     def close(self) -> None:
         """Stop what runs and close the database."""
         self._engine.close()
+        self._examiner.close()
         self.sandbox.close()
         self.store.close()
 

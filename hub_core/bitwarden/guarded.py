@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import ssl
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -19,14 +19,16 @@ import h11
 from httpx import AsyncBaseTransport, Headers, Request, Response
 
 from hub_core.bitwarden.answer import Body
-from hub_core.bitwarden.reach import Origin, Plug, Reach, Resolver, resolve, speaker, within
-from hub_core.bitwarden.tls import Tls, TlsFacts, Wire, context_for
+from hub_core.bitwarden.kept import Line, Way
+from hub_core.bitwarden.reach import Origin, Reach, Resolver, resolve, within
+from hub_core.bitwarden.tls import Tls, TlsFacts, context_for
 from hub_core.errors import InputError, RemoteError
 from hub_core.model import Reason
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from hub_core.bitwarden.kept import Kept
     from hub_core.bitwarden.policy import OutboundPolicy
     from hub_core.model import Endpoints
 
@@ -38,7 +40,6 @@ TOKEN_PATH = "/connect/token"  # noqa: S105 - the path of a request
 
 _FRAMING = 200_000
 _HEADER_TOO_LARGE = 431
-_STALE_S = 2.0
 # What the body's bytes were on the wire; httpx must not undo it a second time.
 _OF_THE_WIRE = {b"content-encoding", b"content-length", b"transfer-encoding"}
 
@@ -86,38 +87,6 @@ class Connected:
     ms: int
 
 
-@dataclass(slots=True)
-class _Line:
-    """The connection to one origin, and how far it got."""
-
-    origin: Origin
-    addresses: tuple[str, ...] = ()
-    plug: Plug | None = None
-    tls: Tls | None = None
-    facts: TlsFacts | None = None
-    http: h11.Connection = field(default_factory=speaker)
-    answers: int = 0
-    heard: bool = False
-    """Whether any byte of the current answer came."""
-    ended: bool = False
-    """Whether the server closed its side."""
-    idle_since: float = 0.0
-
-    @property
-    def wire(self) -> Wire:
-        wire = self.tls or self.plug
-        if wire is None:
-            raise ConnectionError("not connected")
-        return wire
-
-    def hang_up(self) -> None:
-        """Close; the addresses stay, they were checked."""
-        if self.plug:
-            self.plug.close()
-        self.plug = self.tls = self.facts = None
-        self.http, self.answers = speaker(), 0
-
-
 class _Unanswered(RemoteError):
     """The connection ended before any byte of the answer."""
 
@@ -136,20 +105,27 @@ class GuardedTransport(AsyncBaseTransport):
         deadline_s: float = 30.0,
         resolve: Resolver = resolve,
         monotonic: Callable[[], float] = time.monotonic,
+        kept: Kept | None = None,
     ) -> None:
+        """Go where `policy` allows; `kept` lends connections of earlier checks and gets them back."""
+        self._kept = kept
         self._reach = Reach(policy=policy, resolve=resolve, connect_s=connect_s)
         self._ca_pem = ca_pem
         self._official = official
         self._deadline_s = deadline_s
         self._monotonic = monotonic
         self._bases = {side: (Origin.of(url), urlsplit(url).path.rstrip("/")) for side, url in _sides(endpoints)}
-        self._lines = {origin: _Line(origin) for origin, _prefix in self._bases.values()}
+        self._lines: dict[Origin, Line] = {}
         self._turn = asyncio.Lock()
 
     async def aclose(self) -> None:
-        """Close every connection."""
-        for line in self._lines.values():
-            line.hang_up()
+        """Close every connection, or give it back to be kept."""
+        for origin, line in self._lines.items():
+            if self._kept and line.ready:
+                self._kept.give(self._way(origin), line)
+            else:
+                line.hang_up()
+        self._lines.clear()
 
     async def connect(self, side: Side) -> Connected:
         """Resolve the name once, check every address, and connect to one of them; 0 ms where that is done.
@@ -158,10 +134,11 @@ class GuardedTransport(AsyncBaseTransport):
             RemoteError: ADDRESS_…, NAME_…, CONNECTION_…, NO_ROUTE, PROXY_FAILED.
         """
         async with self._turn:
-            line, started = self._line(side), self._monotonic()
+            started, until = self._monotonic(), self._until()
+            line = await self._line(side, until=until)
             if line.plug:
                 return Connected(line.addresses, 0)
-            await self._connected(line, until=self._until())
+            await self._connected(line, until=until)
             return Connected(line.addresses, self._ms(started))
 
     async def handshake(self, side: Side) -> TlsFacts | None:
@@ -171,8 +148,9 @@ class GuardedTransport(AsyncBaseTransport):
             RemoteError: CERTIFICATE_…, CLIENT_CERTIFICATE_WANTED, TLS_…, or those of `connect`.
         """
         async with self._turn:
-            line = self._line(side)
-            await self._ready(line, until=self._until())
+            until = self._until()
+            line = await self._line(side, until=until)
+            await self._ready(line, until=until)
             return line.facts
 
     async def handle_async_request(self, request: Request) -> Response:
@@ -184,17 +162,22 @@ class GuardedTransport(AsyncBaseTransport):
             RemoteError: ANSWER_…, or those of `handshake`.
             ForbiddenRequest: for anything else, before any packet.
         """
-        line = self._line(self._permitted(request))
+        side = self._permitted(request)
         body = request.content
         sent = h11.Request(
             method=request.method,
             target=request.url.raw_path,
-            headers=[(b"Host", line.origin.header), *((n, v) for n, v in request.headers.raw if n.lower() != b"host")],
+            headers=[
+                (b"Host", self._bases[side][0].header),
+                *((n, v) for n, v in request.headers.raw if n.lower() != b"host"),
+            ],
         )
         limit = int(request.extensions.get("limit", OBJECT_LIMIT))
         async with self._turn:
             until = self._until()
-            self._drop_if_stale(line)
+            line = await self._line(side, until=until)
+            if line.plug and line.answers and not line.fresh(self._monotonic()):
+                line.hang_up()
             used = line.answers > 0
             try:
                 heard = await self._exchange(line, sent, body, limit=limit, until=until)
@@ -221,7 +204,7 @@ class GuardedTransport(AsyncBaseTransport):
                 return side
         raise ForbiddenRequest("not one of the requests this program may make")
 
-    async def _exchange(self, line: _Line, request: h11.Request, body: bytes, *, limit: int, until: float) -> _Heard:
+    async def _exchange(self, line: Line, request: h11.Request, body: bytes, *, limit: int, until: float) -> _Heard:
         await self._ready(line, until=until)
         try:
             async with asyncio.timeout_at(until):
@@ -237,7 +220,7 @@ class GuardedTransport(AsyncBaseTransport):
         self._keep(line)
         return status, headers, content, self._ms(started)
 
-    def _lost(self, line: _Line, error: BaseException) -> RemoteError | None:
+    def _lost(self, line: Line, error: BaseException) -> RemoteError | None:
         """Return what a broken exchange means; nothing where the error says so itself."""
         evidence = {"host": line.origin.host}
         if isinstance(error, TimeoutError):
@@ -254,7 +237,7 @@ class GuardedTransport(AsyncBaseTransport):
             return RemoteError(Reason.ANSWER_TOO_LARGE if large else broken, evidence=evidence)
         return None
 
-    def _keep(self, line: _Line) -> None:
+    def _keep(self, line: Line) -> None:
         """Keep the connection for the next request, if both ends are done with this one and nothing is left over."""
         both_done = line.http.our_state is h11.DONE and line.http.their_state is h11.DONE
         if not both_done or line.http.trailing_data[0]:
@@ -262,19 +245,14 @@ class GuardedTransport(AsyncBaseTransport):
             return
         line.http.start_next_cycle()
         line.answers += 1
-        line.idle_since = self._monotonic()
+        line.alive_at = self._monotonic()
 
-    def _drop_if_stale(self, line: _Line) -> None:
-        if line.plug and line.answers:
-            idle = self._monotonic() - line.idle_since
-            if idle > _STALE_S or not line.plug.quiet():
-                line.hang_up()
-
-    async def _connected(self, line: _Line, *, until: float) -> None:
+    async def _connected(self, line: Line, *, until: float) -> None:
         if not line.plug:
             line.plug, line.addresses = await self._reach.open(line.origin, line.addresses, until=until)
+            line.opened_at = line.alive_at = self._monotonic()
 
-    async def _ready(self, line: _Line, *, until: float) -> None:
+    async def _ready(self, line: Line, *, until: float) -> None:
         await self._connected(line, until=until)
         if not line.origin.secure or line.tls or not line.plug:
             return
@@ -297,8 +275,15 @@ class GuardedTransport(AsyncBaseTransport):
         except InputError as error:
             raise RemoteError(error.reason) from None
 
-    def _line(self, side: Side) -> _Line:
-        return self._lines[self._bases[side][0]]
+    async def _line(self, side: Side, *, until: float) -> Line:
+        origin = self._bases[side][0]
+        if origin not in self._lines:
+            way = self._way(origin)
+            self._lines[origin] = await self._kept.take(way, self._reach, until=until) if self._kept else Line(origin)
+        return self._lines[origin]
+
+    def _way(self, origin: Origin) -> Way:
+        return Way(self._reach.policy, self._ca_pem, origin)
 
     def _until(self) -> float:
         return asyncio.get_running_loop().time() + self._deadline_s
@@ -307,7 +292,7 @@ class GuardedTransport(AsyncBaseTransport):
         return round((self._monotonic() - started) * 1000)
 
 
-async def _send(line: _Line, request: h11.Request, body: bytes) -> None:
+async def _send(line: Line, request: h11.Request, body: bytes) -> None:
     line.heard = line.ended = False
     events = [request, h11.Data(data=body), h11.EndOfMessage()] if body else [request, h11.EndOfMessage()]
     packet = b"".join(line.http.send(event) or b"" for event in events)
@@ -318,7 +303,7 @@ async def _send(line: _Line, request: h11.Request, body: bytes) -> None:
         return
 
 
-async def _receive(line: _Line, limit: int) -> tuple[int, list[tuple[bytes, bytes]], bytes]:
+async def _receive(line: Line, limit: int) -> tuple[int, list[tuple[bytes, bytes]], bytes]:
     status, body, seen = 0, Body(Headers(), limit), 0
     headers: list[tuple[bytes, bytes]] = []
     while True:

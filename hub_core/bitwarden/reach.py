@@ -72,7 +72,9 @@ class Origin:
 class Plug:
     """A connected socket."""
 
-    def __init__(self, sock: socket.socket) -> None:
+    def __init__(self, sock: socket.socket, peer: str = "") -> None:
+        """Take the socket over; `peer` is the address it leads to, nothing where a proxy leads on."""
+        self.peer = peer
         self._sock = sock
         self._loop = asyncio.get_running_loop()
         self._reads = 0
@@ -90,15 +92,18 @@ class Plug:
         """Send all of it."""
         await self._loop.sock_sendall(self._sock, data)
 
+    def waiting(self) -> bytes | None:
+        """Take what is there to be read already: nothing (None), some bytes, or the end (no bytes)."""
+        try:
+            return self._sock.recv(_CHUNK)
+        except BlockingIOError:
+            return None
+        except OSError:
+            return b""
+
     def quiet(self) -> bool:
         """Whether nothing waits to be read: an idle connection with something to say is about to close."""
-        try:
-            self._sock.recv(1, socket.MSG_PEEK)
-        except BlockingIOError:
-            return True
-        except OSError:
-            return False
-        return False
+        return self.waiting() is None
 
     def close(self) -> None:
         """Close the socket."""
@@ -119,14 +124,21 @@ class Reach:
         Raises:
             RemoteError: ADDRESS_…, NAME_…, CONNECTION_…, NO_ROUTE, PROXY_FAILED.
         """
+        addresses = known or await self.look_up(origin, until=until)
+        if self.policy.proxy and not addresses:
+            return await self._through_proxy(self.policy.proxy, origin, until=until), ()
+        return await self._connect(addresses, origin, until=until), addresses
+
+    async def look_up(self, origin: Origin, *, until: float) -> tuple[str, ...]:
+        """Return the addresses of the origin, every one checked; none where a proxy looks it up.
+
+        Raises:
+            RemoteError: ADDRESS_…, NAME_….
+        """
         if not origin.secure and not self.policy.plaintext_allowed(origin.host, origin.port):
             raise RemoteError(Reason.ADDRESS_PLAINTEXT, evidence={"host": origin.host})
         if self.policy.proxy and not self.policy.on_this_machine(origin.host, origin.port):
-            return await self._through_proxy(self.policy.proxy, origin, until=until), ()
-        addresses = known or await self._checked(origin, until=until)
-        return await self._connect(addresses, origin, until=until), addresses
-
-    async def _checked(self, origin: Origin, *, until: float) -> tuple[str, ...]:
+            return ()
         addresses = await self._addresses(origin, until=until)
         for address in addresses:
             self.policy.check(address, host=origin.host, port=origin.port)
@@ -154,7 +166,7 @@ class Reach:
         for address in addresses:
             try:
                 async with asyncio.timeout_at(self._attempt(until)):
-                    return Plug(await _dial(address, origin.port))
+                    return Plug(await _dial(address, origin.port), address)
             except TimeoutError:
                 failures.add(Reason.CONNECTION_TIMEOUT)
             except OSError as error:
@@ -188,6 +200,7 @@ class Reach:
         if what:
             plug.close()
             raise RemoteError(Reason.PROXY_FAILED, evidence=evidence | {"what": what})
+        plug.peer = ""
         return plug
 
     def _attempt(self, until: float) -> float:

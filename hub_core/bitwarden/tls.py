@@ -93,6 +93,12 @@ class Wire(Protocol):
     async def write(self, data: bytes) -> None:
         """Send all of it."""
 
+    def waiting(self) -> bytes | None:
+        """Take what is there to be read already: nothing (None), some bytes, or the end (no bytes)."""
+
+    def quiet(self) -> bool:
+        """Whether nothing waits to be read: an idle connection with something to say is about to close."""
+
 
 class Tls:
     """TLS over a wire we opened ourselves, so that the name is verified while the address stays pinned."""
@@ -128,6 +134,23 @@ class Tls:
     async def write(self, data: bytes) -> None:
         """Send all of it."""
         await self._run(self._ssl.write, data)
+
+    def waiting(self) -> bytes | None:
+        """Take what is there to be read already: nothing (None), some bytes, or the end (no bytes)."""
+        if data := self._wire.waiting():
+            self._incoming.write(data)
+        elif data is not None:
+            return b""
+        try:
+            return self._ssl.read(_RECORD)
+        except ssl.SSLWantReadError:
+            return None  # at most what TLS itself had to say, such as a session ticket
+        except ssl.SSLError:
+            return b""
+
+    def quiet(self) -> bool:
+        """Whether nothing waits to be read: an idle connection with something to say is about to close."""
+        return self.waiting() is None
 
     def failure(self, error: Exception, *, host: str, official: bool) -> RemoteError:
         """Return what a broken handshake, or a broken first read, means, with what the refused certificate said."""

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from types import TracebackType
 
+    from hub_core.bitwarden.kept import Kept
     from hub_core.bitwarden.policy import OutboundPolicy
     from hub_core.model import Endpoints
 
@@ -71,7 +72,9 @@ class Session:
         resolve: Resolver = resolve,
         monotonic: Callable[[], float] = time.monotonic,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
+        kept: Kept | None = None,
     ) -> None:
+        """Connect as a `GuardedTransport` does; `kept` lends connections of earlier checks."""
         self._transport = GuardedTransport(
             endpoints,
             policy,
@@ -81,6 +84,7 @@ class Session:
             deadline_s=deadline_s,
             resolve=resolve,
             monotonic=monotonic,
+            kept=kept,
         )
         self._bases = {Side.API: endpoints.api, Side.IDENTITY: endpoints.identity}
         self._now = now

@@ -11,6 +11,7 @@ from uuid import NAMESPACE_URL, uuid5
 
 from hub_core.bitwarden.budget import TokenBudget
 from hub_core.bitwarden.client import LISTS, AccessToken
+from hub_core.bitwarden.kept import Kept
 from hub_core.bitwarden.policy import OutboundPolicy
 from hub_core.bitwarden.regions import REGIONS, region_of_host
 from hub_core.bitwarden.transport import Session, Side
@@ -113,6 +114,8 @@ class Examiner:
         self._turns: dict[str, asyncio.Lock] = {}
         self.tokens = Tokens(clock.monotonic)
         self.rhythm = Rhythm(timedelta(minutes=settings.interval_minutes), settings.token_limit)
+        self._kept = Kept()
+        self._session_again = sessions or self._over_kept_connections
         self._policy = OutboundPolicy.from_settings(settings)
 
     def verify(self, subject: checks.Subject, watch: Watch) -> Check:
@@ -233,6 +236,10 @@ class Examiner:
                 return False
         return True
 
+    def close(self) -> None:
+        """Close the connections that were kept, once nothing runs any more."""
+        self._kept.close()
+
     # ---- inside
 
     def _lists(self, account: Account, plan: Plan) -> tuple[str, ...]:
@@ -254,8 +261,10 @@ class Examiner:
                 await asyncio.to_thread(self._sandbox.wake)
         clouds = [row.endpoints for row in REGIONS if row.endpoints]
         clouds += [endpoints for _, endpoints in self._sandbox.clouds()]
+        # What a person asks for is looked at anew, down to the name and the handshake.
+        reach = self._session_again if plan.trigger is Trigger.SCHEDULE else self._session_of
         means = checks.Means(
-            session=lambda subject: self._session_of(subject.endpoints, subject.ca_pem),
+            session=lambda subject: reach(subject.endpoints, subject.ca_pem),
             budget=self._budget,
             clock=self._clock,
             device=DEVICE,
@@ -271,7 +280,10 @@ class Examiner:
         observation = Observation(Stage.FORMAT, Outcome.FAIL, Reason.SECRET_LOCKED)
         return Check(self._clock.now(), trigger, (observation,))
 
-    def _over_the_network(self, endpoints: Endpoints, ca_pem: str | None) -> Session:
+    def _over_kept_connections(self, endpoints: Endpoints, ca_pem: str | None) -> Session:
+        return self._over_the_network(endpoints, ca_pem, self._kept)
+
+    def _over_the_network(self, endpoints: Endpoints, ca_pem: str | None, kept: Kept | None = None) -> Session:
         return Session(
             endpoints,
             self._policy,
@@ -279,6 +291,7 @@ class Examiner:
             official=_official,
             deadline_s=self._deadline_s,
             resolve=self._resolve,
+            kept=kept,
         )
 
 
