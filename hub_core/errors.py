@@ -8,6 +8,7 @@
     ├── NotFound              no such account
     ├── ChangedMeanwhile      somebody else changed this account while it was being verified
     ├── Paused                the checks of this account are paused
+    ├── Busy                  another process checks this account and does not end
     ├── VerifyFailed          the check of a new key stopped; carries the check
     ├── RemoteError           a server did not give what we asked; carries the reason
     ├── SandboxUnavailable    the sandbox is off, or its port is taken
@@ -87,6 +88,16 @@ class Paused(HubError):
 
     def __init__(self) -> None:
         super().__init__("The checks of this account are paused. Resume them first.")
+
+
+class Busy(HubError):
+    """Another process has been checking this account for longer than a check takes."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "Another program of this installation is checking this account and does not come to an end. "
+            "Try again in a minute."
+        )
 
 
 class VerifyFailed(HubError):

@@ -80,6 +80,7 @@ class Hub:
             self.sandbox,
             self._engine,
             settings=settings,
+            windows=self.windows,
             clock=clock,
             resolve=resolve,
             deadline_s=deadline_s,

@@ -15,6 +15,7 @@ from hub_core.model import Account, ApiKey, Check, Facts, Lifecycle, Reason, Sta
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from hub_core.bitwarden.client import AccessToken
     from hub_core.drafts import Draft, Form
     from hub_core.health.examiner import Examiner, Watch
     from hub_core.health.status import Step
@@ -52,7 +53,7 @@ class Linking:
         twin = self._store.find(draft.key.client_id, draft.endpoints.identity_origin)
         if twin:
             raise AlreadyLinked(*twin)
-        check = self._verify(
+        check, fresh = self._verify(
             checks.Subject(
                 draft.endpoints,
                 draft.key,
@@ -85,6 +86,7 @@ class Linking:
             step=self._examiner.step(blank, check),
             actor=actor,
         )
+        self._examiner.tokens.learn(blank.id, 0, check, fresh)
         return Linked(self._store.account(blank.id), check)
 
     def relink(self, account_id: str, key: ApiKey, *, actor: str, watch: Watch) -> Check:
@@ -148,13 +150,13 @@ class Linking:
 
     # ---- inside
 
-    def _verify(self, subject: checks.Subject, watch: Watch) -> Check:
-        """Run the stages for a key a person just gave; raises VerifyFailed."""
-        check = self._examiner.verify(subject, watch)
+    def _verify(self, subject: checks.Subject, watch: Watch) -> tuple[Check, AccessToken | None]:
+        """Run the stages for a key a person just gave, and return its token, too; raises VerifyFailed."""
+        check, fresh = self._examiner.verify(subject, watch)
         # READ_FAULT fails the stage and yet the key was accepted; a form still asks to try again later.
         if check.failure:
             raise VerifyFailed(check)
-        return check
+        return check, fresh
 
     def _sealing(self, account_id: str, key: ApiKey, endpoints: Endpoints) -> Callable[[Ring], str]:
         """Return what seals a key, in the transaction that stores it, for where it was proved."""
@@ -173,7 +175,7 @@ class Linking:
         watch: Watch,
     ) -> Check:
         account = loaded.account
-        check = self._verify(
+        check, fresh = self._verify(
             checks.Subject(
                 endpoints,
                 key,
@@ -202,6 +204,7 @@ class Linking:
             actor=actor,
             action=trigger.value,
         )
+        self._examiner.tokens.learn(account.id, loaded.generation + 1, check, fresh)
         return check
 
 

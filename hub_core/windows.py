@@ -43,7 +43,10 @@ class Windows:
 
     def list(self) -> list[Window]:
         """Return every window, those that were over lately among them, in the order they were made."""
-        return self._table.all()
+        long_ago = self._clock.now() - KEPT
+        return [
+            window for window in self._table.all() if isinstance(window.rule, Weekly) or window.rule.ends > long_ago
+        ]
 
     def add(self, scope: Scope, target: str, rule: Once | Weekly, note: str, *, actor: str) -> Window:
         """Add a window for one account, for a tag, or for all.
@@ -67,6 +70,7 @@ class Windows:
             made = self._table.add(scope, target, rule, one_line(note)[:NOTE_LIMIT], at=now, actor=actor)
         except NotFound:
             raise _wrong("target", "There is no such account; it may have been unlinked.") from None
+        self._table.prune(now - KEPT)
         self._read_at = float("-inf")
         return made
 
@@ -74,10 +78,6 @@ class Windows:
         """Remove a window, also while it is open; raises NotFound."""
         self._table.remove(window_id, at=self._clock.now(), actor=actor)
         self._read_at = float("-inf")
-
-    def prune(self) -> int:
-        """Erase windows that were over long ago, and those of accounts that are gone; return how many."""
-        return self._table.prune(self._clock.now() - KEPT)
 
     def open_now(self, at: datetime | None = None) -> tuple[Window, ...]:
         """Return the windows that are open at a moment, now if none is given; seldom reads the database."""

@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, NamedTuple
-from uuid import NAMESPACE_URL, uuid5
+from uuid import NAMESPACE_URL, uuid4, uuid5
 
 from hub_core.bitwarden.budget import TokenBudget
 from hub_core.bitwarden.client import LISTS, AccessToken
@@ -16,7 +16,16 @@ from hub_core.bitwarden.policy import OutboundPolicy
 from hub_core.bitwarden.regions import REGIONS, region_of_host
 from hub_core.bitwarden.transport import Session, Side
 from hub_core.engine import to_its_end
-from hub_core.errors import MasterKeyError, NotFound, Paused, RemoteError, SandboxUnavailable, SealError
+from hub_core.errors import (
+    Busy,
+    HubError,
+    MasterKeyError,
+    NotFound,
+    Paused,
+    RemoteError,
+    SandboxUnavailable,
+    SealError,
+)
 from hub_core.health import checks, status
 from hub_core.health.light import Tokens, small_read
 from hub_core.health.rhythm import Rhythm
@@ -34,6 +43,7 @@ if TYPE_CHECKING:
     from hub_core.sandbox_host import SandboxHost
     from hub_core.settings import Settings
     from hub_core.storage.store import AccountRow, Loaded, Store
+    from hub_core.windows import Windows
 
     Watch = Callable[[Stage | Observation | checks.Waiting], None]
     Sessions = Callable[[Endpoints, str | None], Session]
@@ -50,6 +60,17 @@ AT_ONCE_PER_SERVER = 3
 
 PATIENCE_S = 24 * 3600.0
 """How long one of many checks may wait for its turn at an identity server."""
+
+PERSONS_PATIENCE_S = 10.0
+"""How long a person's check may: routine lets it go first, and leaves no more than that between two requests."""
+
+HOLD = timedelta(seconds=30)
+"""How long an account stays closed to other processes after the last sign of one that checks it."""
+
+HOLD_AGAIN_S = 10.0
+HOLD_POLL_S = 0.25
+HOLD_PATIENCE_S = 180.0
+"""How long a check waits while another process checks the account; none takes longer than two minutes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +90,9 @@ class Plan:
     """How a check is made: by default as a person wants it, with a fresh token and every list."""
 
     trigger: Trigger = Trigger.MANUAL
-    patience_s: float = 0.0
+    patience_s: float = PERSONS_PATIENCE_S
+    ahead: bool = True
+    """Whether routine lets it go first at the identity server."""
     limit: int | None = None
     """Token requests a minute, where it is less than the budget has."""
     light: bool = False
@@ -95,6 +118,7 @@ class Examiner:
         engine: Engine,
         *,
         settings: Settings,
+        windows: Windows,
         clock: Clock,
         resolve: Resolver,
         deadline_s: float,
@@ -105,6 +129,7 @@ class Examiner:
         self._keychain = keychain
         self._sandbox = sandbox
         self._engine = engine
+        self._windows = windows
         self._clock = clock
         self._resolve = resolve
         self._deadline_s = deadline_s
@@ -112,18 +137,22 @@ class Examiner:
         self._budget = TokenBudget(store, clock, limit=settings.token_limit, sleep=clock.sleep)
         self._chance = chance
         self._turns: dict[str, asyncio.Lock] = {}
+        self._holder = str(uuid4())
         self.tokens = Tokens(clock.monotonic)
         self.rhythm = Rhythm(timedelta(minutes=settings.interval_minutes), settings.token_limit)
         self._kept = Kept()
         self._session_again = sessions or self._over_kept_connections
         self._policy = OutboundPolicy.from_settings(settings)
 
-    def verify(self, subject: checks.Subject, watch: Watch) -> Check:
-        """Run the stages for a key a person just gave; nothing is recorded."""
-        return self._engine.call(lambda report: self._run(subject, report, plan=Plan(subject.trigger)), watch)
+    def verify(self, subject: checks.Subject, watch: Watch) -> tuple[Check, AccessToken | None]:
+        """Run the stages for a key a person just gave; nothing is recorded. Returns the token it was given, too."""
+        fresh: list[AccessToken] = []
+        plan = Plan(subject.trigger)
+        check = self._engine.call(lambda report: self._run(subject, report, plan=plan, granted=fresh.append), watch)
+        return check, fresh[0] if fresh else None
 
     def check(self, account_id: str, trigger: Trigger, watch: Watch) -> Check:
-        """Check one account and record it; raises NotFound, Paused."""
+        """Check one account and record it; raises NotFound, Paused, Busy."""
         return self._engine.call(lambda report: self._check(account_id, Plan(trigger), report), watch)[0]
 
     def check_many(self, rows: Sequence[AccountRow]) -> Generator[Progress | None, None, None]:
@@ -146,8 +175,8 @@ class Examiner:
             nonlocal done
             step = None
             async with places_at[row.identity_origin], places:
-                with suppress(NotFound, Paused):  # unlinked or paused meanwhile; the others go on
-                    _, step = await self._check(row.id, Plan(patience_s=PATIENCE_S), waiting)
+                with suppress(NotFound, Paused, Busy):  # unlinked or paused meanwhile; the others go on
+                    _, step = await self._check(row.id, Plan(patience_s=PATIENCE_S, ahead=False), waiting)
             done += 1
             report(Progress(done, len(rows), row.label, step.standing.status if step else None))
 
@@ -161,13 +190,44 @@ class Examiner:
             raise failed.exceptions[0] from None
 
     async def _check(self, account_id: str, plan: Plan, watch: Watch) -> tuple[Check, Step | None]:
-        async with self.turn(account_id):
+        async with self.turn(account_id), self._held(account_id):
             examined = await self.examine(account_id, plan, watch)
             check, account = examined.check, examined.loaded.account
             if check.failure and check.failure.reason is Reason.BUDGET_SPENT:
                 # We only told ourselves to wait: as a row of the history it would hide the last real check.
                 return check, Step(account.standing, None, account.facts, account.due)
             return check, await self.keep(examined)
+
+    @asynccontextmanager
+    async def _held(self, account_id: str) -> AsyncIterator[None]:
+        """Keep other processes from checking an account, which whoever watches does by a claim; raises Busy, NotFound.
+
+        A process that dies gives no more signs, and half a minute later the account is free.
+        """
+        give_up = self._clock.monotonic() + HOLD_PATIENCE_S
+        while not await self._hold(account_id):
+            if self._clock.monotonic() > give_up:
+                raise Busy
+            await self._clock.sleep(HOLD_POLL_S)
+        holding = asyncio.create_task(self._hold_on(account_id))
+        try:
+            yield
+        finally:
+            holding.cancel()
+            await asyncio.wait([holding])
+            with suppress(HubError):  # then it runs out by itself
+                await to_its_end(asyncio.to_thread(self._store.schedule.release, account_id, self._holder))
+
+    async def _hold(self, account_id: str) -> bool:
+        return await to_its_end(
+            asyncio.to_thread(self._store.schedule.hold, account_id, self._holder, now=self._clock.now(), lasts=HOLD)
+        )
+
+    async def _hold_on(self, account_id: str) -> None:
+        while True:
+            await self._clock.sleep(HOLD_AGAIN_S)
+            with suppress(HubError):  # the next sign may come through
+                await self._hold(account_id)
 
     # ---- for the scheduler, in the engine's loop
 
@@ -209,17 +269,18 @@ class Examiner:
     async def keep(self, examined: Examined, *, fence: int | None = None) -> Step | None:
         """Record a check; return what it did, or None when it came too late to say anything about the account."""
         loaded, check, fresh = examined
-        account_id, chance = loaded.account.id, self._chance()
-        self.tokens.learn(account_id, loaded.generation, check, fresh)
-        return await to_its_end(
-            asyncio.to_thread(
-                self._store.record,
-                account_id,
-                loaded.generation,
-                check=check,
-                step=lambda present: self.step(present, check, chance),
-                fence=fence,
-            )
+        self.tokens.learn(loaded.account.id, loaded.generation, check, fresh)
+        return await to_its_end(asyncio.to_thread(self._record, loaded, check, self._chance(), fence))
+
+    def _record(self, loaded: Loaded, check: Check, chance: float, fence: int | None) -> Step | None:
+        account = loaded.account
+        return self._store.record(
+            account.id,
+            loaded.generation,
+            check=check,
+            step=lambda present: self.step(present, check, chance),
+            fence=fence,
+            maintenance=self._windows.open_for(account.id, account.tags, since=check.at),
         )
 
     def step(self, account: Account, check: Check, chance: float | None = None) -> Step:
@@ -229,7 +290,11 @@ class Examiner:
     async def answers(self, account_id: str) -> bool:
         """Tell whether the API server of an account can be connected to at all."""
         account = (await asyncio.to_thread(self._store.load, account_id)).account
-        async with self._session_of(account.endpoints, account.ca_pem) as session:
+        return await self.reaches(account.endpoints, account.ca_pem)
+
+    async def reaches(self, endpoints: Endpoints, ca_pem: str | None = None) -> bool:
+        """Tell whether an API server can be connected to; nothing is sent to it."""
+        async with self._session_of(endpoints, ca_pem) as session:
             try:
                 await session.connect(Side.API)
             except RemoteError:
@@ -272,6 +337,7 @@ class Examiner:
             official=_official,
             patience_s=plan.patience_s,
             limit=plan.limit,
+            ahead=plan.ahead,
             granted=granted,
         )
         return await checks.run(subject, means, watch)

@@ -17,6 +17,8 @@ from hub_core.health.rhythm import INTERNAL_PAUSE
 from hub_core.model import Check, Observation, Outcome, Reason, Stage, Status, Trigger
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
     from hub_core.clock import Clock
     from hub_core.health.examiner import Examiner
     from hub_core.health.queue import Turn
@@ -36,6 +38,9 @@ PATIENCE_S = 10.0
 
 SUM_UP_EVERY_S = 60.0
 
+ALL_WELL_EVERY_S = 60.0
+"""How often whoever wants to know is told that checks go on."""
+
 STORAGE_PAUSE_S = 10.0
 FAULT_PAUSE_S = 60.0
 
@@ -53,7 +58,9 @@ class Scheduler:
         clock: Clock,
         keep: Keep,
         lease_s: float = LEASE_S,
+        after_pass: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
+        """Check what `store` says is due; `after_pass` is called about once a minute while checks go on."""
         self._store = store
         self._schedule = store.schedule
         self._examiner = examiner
@@ -69,7 +76,10 @@ class Scheduler:
         self._idle_until = 0.0
         self._keep = keep
         self._sum_up_at = 0.0
-        self._network = Network(store.schedule, examiner, clock)
+        self._network = Network(store, examiner, clock)
+        self._after_pass = after_pass
+        self._all_well_at = float("-inf")
+        self._telling: asyncio.Task[None] | None = None
 
     async def run(self) -> None:
         """Watch until cancelled; stand by while another watcher has the lease."""
@@ -85,6 +95,9 @@ class Scheduler:
                 await self._wait(pause)
         finally:
             await self._end_checks()
+            if self._telling:
+                self._telling.cancel()
+                await asyncio.gather(self._telling, return_exceptions=True)
             with suppress(HubError):  # then the lease runs out by itself
                 await asyncio.to_thread(self._schedule.release_lease, self._owner)
 
@@ -109,18 +122,22 @@ class Scheduler:
         )
         if turns and self._fence is not None:
             await self._begin(turns, self._fence)
+        self._say_all_is_well(at)
         return min(POLL_S, self._lease_s / 3)
 
     async def _holds_lease(self) -> bool:
         """Give a sign of life when it is time for one; tell whether we are the one who checks."""
         at = self._clock.monotonic()
         if self._fence is None or at - self._beaten >= self._lease_s / 3:
-            self._fence = await asyncio.to_thread(
+            fence = await asyncio.to_thread(
                 self._schedule.take_lease,
                 self._owner,
                 now=self._clock.now(),
                 lasts=timedelta(seconds=self._lease_s),
             )
+            if fence != self._fence:
+                self._network.begin_anew()  # another watcher may have found out more meanwhile
+            self._fence = fence
             self._beaten = at
         return self._fence is not None
 
@@ -143,11 +160,15 @@ class Scheduler:
     async def _check(self, turn: Turn, fence: int) -> None:
         """Check one account; whatever goes wrong here is never booked against it."""
         row = turn.row
-        plan = Plan(Trigger.SCHEDULE, PATIENCE_S, turn.limit, turn.light)
+        plan = Plan(Trigger.SCHEDULE, PATIENCE_S, ahead=False, limit=turn.limit, light=turn.light)
         try:
+            if row.id in self._examiner.busy():
+                await asyncio.to_thread(self._schedule.unclaim, row.id, fence)  # a person wanted it a moment ago
+                return
             async with self._examiner.turn(row.id):
                 examined = await self._examiner.examine(row.id, plan, _ignore)
                 if self._budget_is_spent(row, examined.check) or await self._network.is_down(row, examined.check):
+                    await asyncio.to_thread(self._schedule.unclaim, row.id, fence)
                     return
                 step = await self._examiner.keep(examined, fence=fence)
         except (NotFound, Paused):
@@ -173,6 +194,13 @@ class Scheduler:
         for task in self._running:
             task.cancel()
         await asyncio.gather(*self._running, return_exceptions=True)
+
+    def _say_all_is_well(self, at: float) -> None:
+        """Have whoever wants to know told that checks go on, beside them and never twice at once."""
+        telling = self._telling is not None and not self._telling.done()
+        if self._after_pass and not telling and at - self._all_well_at >= ALL_WELL_EVERY_S:
+            self._all_well_at = at
+            self._telling = asyncio.create_task(_tried(self._after_pass))
 
     # ---- what is ours and not the account's
 
@@ -202,6 +230,14 @@ class Scheduler:
             await asyncio.to_thread(self._schedule.push_ahead, row.id, check, until=now + INTERNAL_PAUSE, fence=fence)
         except Exception:
             log.exception("account %s: that could not be stored either", row.id)
+
+
+async def _tried(after_pass: Callable[[], Awaitable[None]]) -> None:
+    try:
+        await after_pass()
+    except Exception as error:  # noqa: BLE001 - not ours, and checks go on whatever it is
+        # Its text is left out: it may name an address that only its owner should know.
+        log.warning("What follows a pass of checks failed: %s", type(error).__name__)
 
 
 def _ignore(_: object) -> None:

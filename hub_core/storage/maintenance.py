@@ -23,9 +23,14 @@ class MaintenanceTable:
         self._database = database
 
     def all(self) -> list[Window]:
-        """Return every window, in the order they were made."""
+        """Return every window, in the order they were made; not those of accounts that are gone."""
         with self._database.read() as con:
-            return [_window_of(row) for row in con.execute("SELECT * FROM maintenance ORDER BY id")]
+            rows = con.execute(
+                "SELECT * FROM maintenance WHERE scope <> ? "
+                "OR EXISTS (SELECT 1 FROM account WHERE account.id = target) ORDER BY id",
+                (Scope.ACCOUNT,),
+            ).fetchall()
+        return [_window_of(row) for row in rows]
 
     def add(self, scope: Scope, target: str, rule: Once | Weekly, note: str, *, at: datetime, actor: str) -> Window:
         """Store a window; raises NotFound when the account it is for is not there."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from enum import StrEnum
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -11,6 +12,10 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from hub_core.storage.database import Database
+
+
+KEPT = timedelta(days=730)
+"""How long a notice that has ended is kept."""
 
 
 class NoticeKind(StrEnum):
@@ -36,17 +41,19 @@ class Notices:
         self._database = database
 
     def begin(self, kind: NoticeKind, at: datetime) -> None:
-        """Open a notice, unless one of its kind is open."""
+        """Open a notice, unless one of its kind is open; erase those that ended long ago."""
         with self._database.write() as con:
+            con.execute("DELETE FROM notice WHERE ended_at < ?", (codec.to_ms(at - KEPT),))
             con.execute("INSERT OR IGNORE INTO notice(kind, at) VALUES (?, ?)", (kind, codec.to_ms(at)))
 
-    def end(self, kind: NoticeKind, at: datetime) -> None:
-        """Close the open notice of a kind, if there is one."""
+    def end(self, kind: NoticeKind, at: datetime) -> bool:
+        """Close the open notice of a kind; return whether there was one."""
         with self._database.write() as con:
             # A clock that was set back lets nothing end before it began.
-            con.execute(
+            done = con.execute(
                 "UPDATE notice SET ended_at = max(at, ?) WHERE kind = ? AND ended_at IS NULL", (codec.to_ms(at), kind)
             )
+        return done.rowcount == 1
 
     def since(self, kind: NoticeKind) -> datetime | None:
         """Return when the open notice of a kind began; None when none is open."""
@@ -73,8 +80,3 @@ class Notices:
         """Remember that people were told a notice as it is here: its beginning, or, if it has ended, all of it."""
         with self._database.write() as con:
             con.execute("UPDATE notice SET told = max(told, ?) WHERE id = ?", (2 if notice.ended_at else 1, notice.id))
-
-    def prune(self, before: datetime) -> int:
-        """Erase notices that ended before a moment; return how many."""
-        with self._database.write() as con:
-            return con.execute("DELETE FROM notice WHERE ended_at < ?", (codec.to_ms(before),)).rowcount

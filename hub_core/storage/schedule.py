@@ -6,7 +6,7 @@ import json
 from typing import TYPE_CHECKING, NamedTuple
 
 from hub_core.model import Lifecycle, Reason, RegionId, Status, origin_of
-from hub_core.storage import codec, recording
+from hub_core.storage import codec, recording, statements
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
@@ -17,6 +17,16 @@ if TYPE_CHECKING:
 
 FURTHEST_MS = 26 * 3_600_000
 """Nothing is planned further ahead; what is, was planned by a clock that was wrong."""
+
+# A sign that would hold for more than two minutes was given by a clock that was wrong.
+HELD = "(holder IS NOT NULL AND held_until > :at AND held_until <= :at + 120000)"
+"""Whether somebody checks an account at the request of a person."""
+
+CLAIMED = (
+    "(claim <> 0 AND claim = (SELECT fence FROM lease WHERE name = 'watch' "
+    "AND expires_at > :at AND expires_at <= :at + 120000))"
+)
+"""Whether whoever watches checks it; a claim ends with the lease, so that none of a dead watcher has to expire."""
 
 
 class DueRow(NamedTuple):
@@ -57,9 +67,10 @@ class Schedule:
         at, ends = codec.to_ms(now), codec.to_ms(now + lasts)
         with self._database.write() as con:
             row = con.execute(
-                "INSERT INTO lease(name, owner, fence, beat_at, expires_at) VALUES ('watch', :owner, 1, :at, :ends) "
+                "INSERT INTO lease(name, owner, fence, beat_at, expires_at, since) "
+                "VALUES ('watch', :owner, 1, :at, :ends, :at) "
                 "ON CONFLICT(name) DO UPDATE SET owner = :owner, fence = fence + (owner <> :owner), "
-                "beat_at = :at, expires_at = :ends "
+                "since = CASE WHEN owner = :owner THEN since ELSE :at END, beat_at = :at, expires_at = :ends "
                 # A sign from the future was given under a clock that has been set back since.
                 "WHERE owner = :owner OR expires_at <= :at OR beat_at > :ends RETURNING fence",
                 {"owner": owner, "at": at, "ends": ends},
@@ -81,13 +92,14 @@ class Schedule:
         return Watcher(codec.from_ms(beat), codec.from_ms(check), count)
 
     def due(self, now: datetime) -> list[DueRow]:
-        """Return every active account whose time has come."""
+        """Return every active account whose time has come and that nobody checks for a person."""
         at = codec.to_ms(now)
         with self._database.read() as con:
             rows = con.execute(
-                "SELECT id, generation, region, api, identity_origin, status, checked_at, next_at, "
+                "SELECT id, generation, region, api, identity_origin, status, checked_at, next_at, "  # noqa: S608 - own words
                 "coalesce(key_at <= :at OR key_at > :far, 1) AS key_due FROM schedule JOIN account ON id = account_id "
-                "WHERE (next_at <= :at OR next_at > :far) AND lifecycle = :active",
+                "WHERE (next_at <= :at OR next_at > :far) AND lifecycle = :active "
+                f"AND NOT {HELD}",
                 {"at": at, "far": at + FURTHEST_MS, "active": Lifecycle.ACTIVE},
             ).fetchall()
         return [
@@ -119,12 +131,47 @@ class Schedule:
         """Claim accounts under a fencing token; return those that are ours, none if the lease is not ours any more."""
         with self._database.write() as con:
             rows = con.execute(
-                "UPDATE schedule SET claim = :fence WHERE account_id IN (SELECT value FROM json_each(:ids)) "
+                "UPDATE schedule SET claim = :fence "  # noqa: S608 - own words
+                "WHERE account_id IN (SELECT value FROM json_each(:ids)) "
                 "AND EXISTS (SELECT 1 FROM lease WHERE name = 'watch' AND owner = :owner AND fence = :fence "
-                "AND expires_at > :at) RETURNING account_id",
+                f"AND expires_at > :at) AND NOT {HELD} RETURNING account_id",
                 {"ids": json.dumps(list(ids)), "fence": fence, "owner": owner, "at": codec.to_ms(now)},
             ).fetchall()
         return {row["account_id"] for row in rows}
+
+    def unclaim(self, account_id: str, fence: int) -> None:
+        """Let go of an account that was claimed and not recorded."""
+        with self._database.write() as con:
+            con.execute("UPDATE schedule SET claim = 0 WHERE account_id = ? AND claim = ?", (account_id, fence))
+
+    def hold(self, account_id: str, holder: str, *, now: datetime, lasts: timedelta) -> bool:
+        """Keep every other process from checking an account for so long, or for longer when asked again.
+
+        Returns whether it may be checked now: False while another process does. Voids what a watcher that lost its
+        lease may still find.
+
+        Raises:
+            NotFound: it was unlinked.
+        """
+        values = {"id": account_id, "holder": holder, "at": codec.to_ms(now), "until": codec.to_ms(now + lasts)}
+        with self._database.write() as con:
+            done = con.execute(
+                "UPDATE schedule SET holder = :holder, held_until = :until, claim = 0 "  # noqa: S608 - own words
+                "WHERE account_id = :id "
+                f"AND NOT {CLAIMED} AND (holder = :holder OR NOT {HELD})",
+                values,
+            )
+            if done.rowcount == 0:
+                statements.account_row(con, account_id)
+        return done.rowcount == 1
+
+    def release(self, account_id: str, holder: str) -> None:
+        """Let others check an account again."""
+        with self._database.write() as con:
+            con.execute(
+                "UPDATE schedule SET holder = NULL, held_until = NULL WHERE account_id = ? AND holder = ?",
+                (account_id, holder),
+            )
 
     def push_ahead(self, account_id: str, check: Check, *, until: datetime, fence: int) -> None:
         """Plan an account whose check could not be evaluated for later, and record that; nothing of it is decoded."""

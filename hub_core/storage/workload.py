@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from hub_core.model import Lifecycle
 from hub_core.storage import codec
 from hub_core.storage.budget import LONGEST_HOLD_MS
-from hub_core.storage.schedule import FURTHEST_MS
+from hub_core.storage.schedule import CLAIMED, FURTHEST_MS, HELD
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -62,8 +62,8 @@ class Workload:
         at = codec.to_ms(now)
         with self._database.read() as con:
             rows = con.execute(
-                "WITH work AS (SELECT identity_origin AS origin, next_at, "
-                "holder IS NOT NULL AND held_until BETWEEN :at AND :at + :far AS runs, "
+                "WITH work AS (SELECT identity_origin AS origin, next_at, "  # noqa: S608 - own words
+                f"{HELD} OR {CLAIMED} AS runs, "
                 "next_at <= :at OR next_at > :at + :far AS due, "
                 "coalesce(key_at <= :at OR key_at > :at + :far, 1) AS key, "
                 "coalesce(key_proven_at >= max(:at - :kept, "
