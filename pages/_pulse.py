@@ -23,10 +23,10 @@ GRAY: Final = "#8a93a0"
 BLUE: Final = "#4a7fe0"
 
 BEATS: Final = 30
-_STEP: Final = 5
+_STEP: Final = 4
 _HEIGHT: Final = 34
 _FILLED: Final = 0.72
-_WIDTH_OF_SPARK: Final = 72
+_WIDTH_OF_SPARK: Final = 64
 _WIDTH_OF_STRIP: Final = 900
 _MARGIN: Final = 2.0
 _SHARED: Final = 20_000
