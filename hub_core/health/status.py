@@ -39,6 +39,8 @@ def advance(
     verdict = None if key_in_doubt(check) else judge(check, known)
     clocks = replace(
         standing,
+        # A clock that was set back leaves nothing that began in the future.
+        since=min(standing.since, check.at) if standing.since else None,
         checked_at=check.at if verdict else standing.checked_at,
         link_proven_at=check.at if check.link_proven else standing.link_proven_at,
         key_proven_at=check.at if check.key_proven else standing.key_proven_at,
