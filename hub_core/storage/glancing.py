@@ -29,12 +29,12 @@ AGED_AT_ONCE = 500
 _OVERVIEW = (
     "SELECT id, label, region, client_id, identity_origin, tags, lifecycle, account.status, account.reason, since, "
     "checked_at, key_proven_at, server_kind, server_version, account.latency_ms, certificate_ends, "
-    "sealed IS NULL, CASE WHEN refusals THEN key_at END"
+    "sealed IS NULL, CASE WHEN refusals THEN key_at END, link_proven_at"
 )
 _WITH_PAST = ", no, last_check.at, last_check.ms"
 _FROM = " FROM account JOIN schedule ON schedule.account_id = id"
 _LAST_CHECK = " LEFT JOIN last_check ON last_check.account_id = id"
-_WIDTH = 18
+_WIDTH = 19
 
 
 class Line(NamedTuple):
@@ -85,7 +85,7 @@ def _neighbours(found: Iterable[tuple[Any, ...]]) -> Counter[str]:
 def _row(values: tuple[Any, ...], neighbours: int) -> AccountRow:
     (
         account_id, label, region, client_id, origin, tags, lifecycle, status, reason, since, checked,
-        proven, kind, version, latency, ends, locked, refused,
+        proven, kind, version, latency, ends, locked, refused, link_proven,
     ) = values  # fmt: skip
     return AccountRow(
         *(account_id, label, region, client_id, origin),
@@ -99,6 +99,7 @@ def _row(values: tuple[Any, ...], neighbours: int) -> AccountRow:
         bool(locked),
         codec.from_ms(refused),
         neighbours,
+        codec.from_ms(link_proven),
     )
 
 

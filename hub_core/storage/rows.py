@@ -38,6 +38,8 @@ class AccountRow(NamedTuple):
     """When a key that was refused is tried again; None unless it was."""
     neighbours: int = 1
     """Accounts that are checked on the same identity origin."""
+    link_proven_at: datetime | None = None
+    """When a read last answered."""
 
 
 @dataclass(frozen=True, slots=True)
