@@ -77,6 +77,19 @@ def test_a_lease_of_a_clock_that_was_ahead_binds_nobody(hub: Hub) -> None:
     assert hub.store.schedule.take_lease("two", now=NOON, lasts=LEASE) == 2
 
 
+@pytest.mark.parametrize("who", ["one", "another"])
+def test_a_clock_that_was_set_back_takes_what_was_planned_along(hub: Hub, account_id: str, who: str) -> None:
+    """Nobody waits until the clock has caught up, whether the same watcher goes on or another one after a restart."""
+    assert hub.store.schedule.take_lease("one", now=NOON, lasts=LEASE)
+    back = NOON - timedelta(hours=2)
+    assert hub.store.schedule.take_lease(who, now=back, lasts=LEASE)
+    assert due(hub, back + 4 * MINUTE) == []
+    assert due(hub, back + 6 * MINUTE) == [account_id]
+    planned = hub.account(account_id).due
+    assert hub.store.schedule.take_lease(who, now=back + LEASE / 3, lasts=LEASE)
+    assert hub.account(account_id).due == planned
+
+
 def test_what_a_replaced_watcher_found_does_not_count(hub: Hub, account_id: str) -> None:
     """Neither its claims nor its results survive the lease; the new watcher's do."""
     schedule, later = hub.store.schedule, NOON + MINUTE

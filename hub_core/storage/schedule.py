@@ -9,6 +9,7 @@ from hub_core.model import Lifecycle, Reason, RegionId, Status, origin_of
 from hub_core.storage import codec, recording, statements
 
 if TYPE_CHECKING:
+    import sqlite3
     from collections.abc import Collection, Sequence
     from datetime import datetime, timedelta
 
@@ -62,10 +63,12 @@ class Schedule:
     def take_lease(self, owner: str, *, now: datetime, lasts: timedelta) -> int | None:
         """Become or stay the one watcher; return the fencing token, or None while somebody else is it.
 
-        A new owner gets a higher token, and what was claimed under a lower one is void.
+        A new owner gets a higher token, and what was claimed under a lower one is void. Where the clock was set back
+        since the last sign, everything that is planned moves with it.
         """
         at, ends = codec.to_ms(now), codec.to_ms(now + lasts)
         with self._database.write() as con:
+            last = con.execute("SELECT beat_at FROM lease WHERE name = 'watch'").fetchone()
             row = con.execute(
                 "INSERT INTO lease(name, owner, fence, beat_at, expires_at, since) "
                 "VALUES ('watch', :owner, 1, :at, :ends, :at) "
@@ -75,6 +78,8 @@ class Schedule:
                 "WHERE owner = :owner OR expires_at <= :at OR beat_at > :ends RETURNING fence",
                 {"owner": owner, "at": at, "ends": ends},
             ).fetchone()
+            if row and last and last["beat_at"] > at:
+                _set_back(con, by=last["beat_at"] - at, at=at)
         return int(row["fence"]) if row else None
 
     def release_lease(self, owner: str) -> None:
@@ -195,3 +200,12 @@ class Schedule:
         found = {origin_of(row["api"]): row["id"] for row in rows}
         found.pop(api_origin, None)
         return list(found.values())[:limit]
+
+
+def _set_back(con: sqlite3.Connection, *, by: int, at: int) -> None:
+    """Plan everything as much earlier as the clock was set back; else nobody is checked until it has caught up."""
+    con.execute(
+        "UPDATE schedule SET next_at = max(next_at - :by, 0), light_at = light_at - :by, key_at = key_at - :by, "
+        "deep_at = deep_at - :by WHERE next_at > :at",
+        {"by": by, "at": at},
+    )
