@@ -1,67 +1,52 @@
-"""The parts of the Accounts page: counts, filters kept in the address, the table and its row actions."""
+"""The parts of the Accounts page around its table: counts, the table itself, its row actions, the empty page."""
 
 from __future__ import annotations
 
-from collections import Counter
-from typing import TYPE_CHECKING, NamedTuple
+import math
+from typing import TYPE_CHECKING, Any, Final
 
 import pandas as pd
 import streamlit as st
 
 from hub_core import showing, texts
-from hub_core.bitwarden import regions
 from hub_core.exports import to_csv
-from hub_core.model import Lifecycle, RegionId
-from pages import _actions, _ui
+from hub_core.model import RegionId
+from pages import _actions, _pulse, _ui
+from pages._accounts_lines import paused
+from pages._accounts_needs import CHECK, EDIT, OPEN, RELINK
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from datetime import datetime
 
-    from hub_core.storage.store import AccountRow
+    from hub_core.model import Lifecycle
+    from hub_core.needing import Line
+    from pages._accounts_lines import Lines
+    from pages._accounts_views import Filter
 
 state = st.session_state
 
-_MARKED = {text.word: f"{text.mark} {text.word}" for text in showing.WORST_FIRST}
-"""Cells of the table hold text only, and colour alone tells nothing to many: a sign stands beside the word."""
-
-_REGION_NAMES = {row.id.value: row.name for row in regions.REGIONS}
-
-_COLORS = {"green": "#13795b", "blue": "#175ddc", "orange": "#b45f06", "red": "#c3272f", "gray": "#6b7686"}
-"""Dark enough for the white words upon them, in both themes."""
-_CHECK, _OPEN, _RELINK, _PAUSE, _RESUME, _UNLINK = (
-    ":material/refresh: Check now",
-    ":material/open_in_full: Open",
-    ":material/key: Relink",
+PAUSE, RESUME, UNLINK = (
     ":material/pause_circle: Pause",
     ":material/play_circle: Resume",
     ":material/link_off: Unlink",
 )
-_ROW_HEIGHT = 40
-_TALLEST = 15
-_HEADER_HEIGHT = 38
+MOST_ROWS: Final = 1000
+"""So many rows are sent at once; more are shown in pages."""
 
+_MARKED: Final = {text.word: f"{text.mark} {text.word}" for text in showing.WORST_FIRST}
+"""Cells of the table hold text only, and colour alone tells nothing to many: a sign stands beside the word."""
 
-class Line(NamedTuple):
-    """An account, and the word its standing is shown by."""
-
-    row: AccountRow
-    word: str
-
-
-def lines() -> list[Line]:
-    """Return every account with the word it is shown by, worked out once."""
-    return [Line(row, showing.shown(_ui.hub(), row).word) for row in _ui.hub().accounts()]
-
-
-def paused(row: AccountRow) -> bool:
-    """Tell whether nobody wants this account checked."""
-    return row.lifecycle is Lifecycle.PAUSED
+_COLORS: Final = {"green": "#13795b", "blue": "#175ddc", "orange": "#b45f06", "red": "#c3272f", "gray": "#6b7686"}
+"""Dark enough for the white words upon them, in both themes."""
+_ROW_HEIGHT: Final = 40
+_TALLEST: Final = 15
+_HEADER_HEIGHT: Final = 38
+_MOMENT: Final = "MM-DD HH:mm"
 
 
 def empty_page() -> None:
     """Teach what this page is for and offer the two doors."""
-    st.title("Accounts", anchor=False)
-    say_unlinked()
     st.markdown(
         "No organization is linked yet. Link one by its API key, and this page shows whether the key still works: "
         "when not, why, since when and what to do."
@@ -95,118 +80,63 @@ def say_unlinked() -> None:
         )
 
 
-def counts(lines: Sequence[Line]) -> None:
+def counts(lines: Lines) -> None:
     """Show how many accounts are in each status, only those that occur, worst first."""
-    found = Counter(line.word for line in lines)
-    with st.container(horizontal=True):
-        st.metric("Linked", len(lines), border=True)
-        for text in showing.WORST_FIRST:
-            if found[text.word]:
-                st.metric(f":{text.color}[{text.mark}] {text.word}", found[text.word], border=True)
+    st.badge(f"{len(lines.all)} linked", color="gray", icon=":material/link:")
+    for text in showing.WORST_FIRST:
+        if number := lines.found[text.word]:
+            st.badge(f"{number} {text.word}", icon=f":material/{text.icon}:", color=text.color, help=text.meaning)
 
 
-def filters(lines: Sequence[Line]) -> list[Line]:
-    """Show search and filters, kept in the address, and return what passes, worst first."""
-    present = {line.word for line in lines}
-    tags = sorted({tag for line in lines for tag in line.row.tags}, key=str.casefold)
-    here = {line.row.region for line in lines}
-    with st.container(horizontal=True):
-        search = st.text_input(
-            "Search", key="q", type="search", live="300ms", placeholder="Label, tag, host or organization id",
-            bind="query-params", width=300,
-        )  # fmt: skip
-        words = st.pills(
-            "Status",
-            [word for word in showing.RANK if word in present],
-            selection_mode="multi",
-            key="status",
-            bind="query-params",
-            wrap=True,
-        )
-        wanted_regions = (
-            st.pills(
-                "Region",
-                [r.id.value for r in regions.REGIONS if r.id in here],
-                format_func=lambda region: regions.region(RegionId(region)).name,
-                selection_mode="multi",
-                key="in",
-                bind="query-params",
-                wrap=True,
-            )
-            if len(here) > 1
-            else []
-        )
-        wanted_tags = st.multiselect("Tag", tags, key="tag", bind="query-params", width=220) if tags else []
-    needle = (search or "").strip().casefold()
-    kept = [
-        line
-        for line in lines
-        if (not words or line.word in words)
-        and (not wanted_regions or line.row.region in wanted_regions)
-        and (not wanted_tags or set(wanted_tags) & set(line.row.tags))
-        and (not needle or needle in _haystack(line.row))
-    ]
-    return sorted(kept, key=lambda line: (showing.RANK[line.word], line.row.label.casefold()))
-
-
-def table(lines: Sequence[Line], *, total: int) -> None:
-    """Show the accounts and their row actions."""
-    if not lines:
+def table(lines: Lines, filtered: Sequence[Line], chosen: Filter) -> None:
+    """Show the accounts that pass the filters, a page of them if they are many, and their row actions."""
+    if not filtered:
         st.info("No account passes these filters.", icon=":material/filter_alt_off:")
         return
-    rows = [line.row for line in lines]
-    state.table_ids = [(row.id, row.label, row.lifecycle) for row in rows]
+    pages = math.ceil(len(filtered) / MOST_ROWS)
+    page = st.pagination(pages, key="page", bind="query-params") if pages > 1 else 1
+    part = filtered[(page - 1) * MOST_ROWS : page * MOST_ROWS]
+    state.table_ids = [(line.seen.row.id, line.seen.row.label, line.seen.row.lifecycle) for line in part]
     st.dataframe(
-        _frame(lines),
+        _frame(lines.generation, chosen, page, _ui.hub().clock.now().date().isoformat(), part),
         key="accounts_table",
         hide_index=True,
         row_height=_ROW_HEIGHT,
-        height=_ROW_HEIGHT * min(len(rows), _TALLEST) + _HEADER_HEIGHT,
-        column_config={
-            "Status": st.column_config.MultiselectColumn(
-                options=list(_MARKED.values()),
-                color=[_COLORS[text.color] for text in showing.WORST_FIRST],
-                width=130,
-            ),
-            "Account": st.column_config.TextColumn(width=150),
-            "Cause": st.column_config.TextColumn(width=230, help="Why the status is not healthy"),
-            "Last check": st.column_config.DatetimeColumn(
-                format="distance", width=116, help="When the last check ended; point at a cell for the time"
-            ),
-            "Latency": st.column_config.NumberColumn(format="%d ms", width=70, help="First read answer"),
-            "Certificate": st.column_config.NumberColumn(
-                format="%d days", width=84, help="Days until the server's certificate ends"
-            ),
-            "Tags": st.column_config.TextColumn(width=80),
-            "Actions": st.column_config.ButtonColumn(
-                "Actions", type="tertiary", on_click=_row_clicked, key="row_click", width=62
-            ),
-        },
+        height=_ROW_HEIGHT * min(len(part), _TALLEST) + _HEADER_HEIGHT,
+        column_config=_columns(),
         placeholder="–",
         alt="Linked organizations, worst first",
     )
-    left, right = st.columns([4, 1], vertical_alignment="center")
-    left.caption(f"{len(rows)} of {total} accounts")
-    right.download_button(
+
+
+def export(filtered: Sequence[Line]) -> None:
+    """Offer what is shown as a file."""
+    rows = [line.seen.row for line in filtered]
+    st.download_button(
         "Export CSV", lambda: to_csv(rows, now=_ui.hub().clock.now()), "accounts.csv", "text/csv", key="export_csv",
-        icon=":material/download:", on_click="ignore", width="stretch",
+        icon=":material/download:", on_click="ignore",
     )  # fmt: skip
 
 
 def act(action: str, account_id: str, label: str, lifecycle: Lifecycle) -> None:
-    """Do what a row's menu was asked for."""
-    if action == _OPEN:
+    """Do what the menu of a row, or the button of a need, was asked for."""
+    if action == OPEN:
         _ui.open_account(account_id)
-    elif action == _RELINK:
+    elif action == RELINK:
         _ui.open_account(account_id, do="Relink")
-    elif action == _CHECK:
+    elif action == EDIT:
+        _ui.open_account(account_id, do="Edit")
+    elif action == CHECK:
         _actions.check_now(account_id, label)
-    elif action in {_PAUSE, _RESUME}:
+    elif action in {PAUSE, RESUME}:
         _actions.pause_or_resume(account_id, label, lifecycle)
         st.rerun()
-    elif action == _UNLINK:
+    elif action == UNLINK:
         state.asking = ("unlink", account_id)
         st.rerun()
+
+
+# ---- inside
 
 
 def _row_clicked() -> None:
@@ -215,29 +145,98 @@ def _row_clicked() -> None:
     state.row_action = (click["label"], *state.table_ids[click["row"]])
 
 
-def _haystack(row: AccountRow) -> str:
-    return " ".join((row.label, *row.tags, row.identity_origin, row.client_id)).casefold()
+def _columns() -> dict[str, Any]:
+    """Return how each column is shown; at 1440 pixels all but the tags are in view, at 1280 what needs a person is."""
+    column = st.column_config
+    uptime = {
+        name: column.NumberColumn(
+            format="%.4g%%",
+            width=62,
+            help=f"Share of the last {span} in which it worked; only time of which that is known counts",
+        )
+        for name, span in (("Up 24 h", "24 hours"), ("Up 7 d", "7 days"), ("Up 30 d", "30 days"))
+    }
+    moments = {
+        name: column.DatetimeColumn(format=_MOMENT, timezone="UTC", width=90, help=meaning)
+        for name, meaning in (
+            ("Last success", "When it last worked: month, day and time, UTC"),
+            ("Key proven", "When its key was last exchanged for a fresh token, UTC"),
+        )
+    }
+    return {
+        "Status": column.MultiselectColumn(
+            options=list(_MARKED.values()),
+            color=[_COLORS[text.color] for text in showing.WORST_FIRST],
+            width=128,
+        ),
+        # Streamlit greys what is pinned, so only where the other columns would push the name out of sight.
+        "Account": column.TextColumn(width=144, pinned=_on_a_telephone()),
+        "Actions": column.ButtonColumn("Actions", type="tertiary", on_click=_row_clicked, key="row_click", width=62),
+        "Cause": column.TextColumn(width=224, help="Why the status is not healthy"),
+        "Last 30 checks": column.ImageColumn(
+            width=138,
+            alignment="left",
+            help="The newest at the right. Tall: works. Shorter: degraded. Split: refused. A stub at the foot: "
+            "unreachable. Grey marks: told to wait, maintenance, paused.",
+        ),
+        **uptime,
+        "Latency": column.ImageColumn(width=80, alignment="left", help="First read answer, last 30 checks"),
+        "ms": column.NumberColumn(width=48, help="First read answer at the last check, in milliseconds"),
+        **moments,
+        "Cert.": column.NumberColumn(format="%d d", width=56, help="Days until the server's certificate ends"),
+        "Tags": column.TextColumn(width=90),
+    }
 
 
-def _frame(lines: Sequence[Line]) -> pd.DataFrame:
-    now = _ui.hub().clock.now()
-    rows = [line.row for line in lines]
+def _on_a_telephone() -> bool:
+    return "Mobi" in str(st.context.headers.get("User-Agent") or "")
+
+
+@st.cache_resource(show_spinner=False, max_entries=16)
+def _frame(generation: int, chosen: Filter, page: int, day: str, _lines: Sequence[Line]) -> pd.DataFrame:  # noqa: ARG001 - what the frame is kept by
+    return frame(_lines, _ui.hub().clock.now())
+
+
+def frame(lines: Sequence[Line], now: datetime) -> pd.DataFrame:
+    """Return the rows of the table; nothing in it is an age, so that it stays true while it is not redrawn."""
+    seen = [line.seen for line in lines]
+    rows = [line.seen.row for line in lines]
     marked = {word: [text] for word, text in _MARKED.items()}
-    menu = [_CHECK, _OPEN, _RELINK, _PAUSE, _UNLINK]
-    paused_menu = [_OPEN, _RESUME, _RELINK, _UNLINK]
+    menu = [CHECK, OPEN, RELINK, EDIT, PAUSE, UNLINK]
+    paused_menu = [OPEN, RESUME, RELINK, EDIT, UNLINK]
     return pd.DataFrame(
         {
-            "Status": [marked[line.word] for line in lines],
+            "Status": [marked[line.text.word] for line in lines],
             "Account": [row.label for row in rows],
-            "Cause": [texts.REASONS[row.reason].title if row.reason else "" for row in rows],
-            "Region": [_REGION_NAMES[row.region] for row in rows],
-            "Server": [showing.server_line(row.server_kind, row.server_version) for row in rows],
-            "Last check": pd.Series([row.checked_at for row in rows], dtype="datetime64[ms, UTC]"),
-            "Latency": pd.array([row.latency_ms for row in rows], dtype="Int64"),
-            "Certificate": pd.array(
+            "Actions": [paused_menu if paused(row) else menu for row in rows],
+            "Cause": [_cause(line) for line in lines],
+            "Last 30 checks": [_pulse.bar(one.pulse) for one in seen],
+            "Up 24 h": _percent([one.uptime.day for one in seen]),
+            "Up 7 d": _percent([one.uptime.week for one in seen]),
+            "Up 30 d": _percent([one.uptime.month for one in seen]),
+            "Latency": [_pulse.spark(one.latencies) for one in seen],
+            "ms": pd.array([row.latency_ms for row in rows], dtype="Int64"),
+            "Last success": pd.Series([row.link_proven_at for row in rows], dtype="datetime64[ms, UTC]"),
+            "Key proven": pd.Series([row.key_proven_at for row in rows], dtype="datetime64[ms, UTC]"),
+            "Cert.": pd.array(
                 [(row.certificate_ends - now).days if row.certificate_ends else None for row in rows], dtype="Int64"
             ),
             "Tags": [", ".join(row.tags) for row in rows],
-            "Actions": [paused_menu if paused(row) else menu for row in rows],
         }
     )
+
+
+def _cause(line: Line) -> str:
+    row, word = line.seen.row, line.text.word
+    if word == texts.STALE.word and row.checked_at:
+        cause = f"Last check {row.checked_at:%Y-%m-%d %H:%M} UTC"
+    elif word == texts.LOCKED.word:
+        cause = "The stored secret was given up"
+    else:
+        cause = texts.REASONS[row.reason].title if row.reason else ""
+    return f"In maintenance. {cause}".strip() if line.seen.maintenance else cause
+
+
+def _percent(shares: Sequence[float | None]) -> pd.Series:
+    """Return shares in percent, cut off rather than rounded: 100 % means that it never failed."""
+    return pd.Series([None if s is None else math.floor(s * 10_000) / 100 for s in shares], dtype="Float64")

@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from pages import _ui
+from pages import _accounts_wall, _live, _ui
 from pages._look import ICON, LOGO
 
 st.set_page_config(
@@ -13,7 +13,9 @@ st.set_page_config(
     menu_items={"About": "Link Hub for Bitwarden. Not affiliated with Bitwarden, Inc."},
 )
 _ui.show_told()
-st.logo(LOGO, size="large")
+wall = _accounts_wall.wanted()
+if not wall:
+    st.logo(LOGO, size="large")
 page = st.navigation(
     [
         st.Page("accounts.py", title="Accounts", icon=":material/lists:", url_path="accounts", default=True),
@@ -21,7 +23,8 @@ page = st.navigation(
         st.Page("about.py", title="About", icon=":material/info:", url_path="about"),
         st.Page("account.py", title="Account", icon=":material/link:", url_path="account", visibility="hidden"),
     ],
-    position="top",
+    position="hidden" if wall else "top",
 )
-_ui.warn_if_nobody_checks()
+if not wall:
+    _live.keep_fresh(_ui.warn, no_sooner=60)
 page.run()

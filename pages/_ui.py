@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from streamlit.delta_generator import DeltaGenerator
 
+    from hub_core.glance import Glance
     from hub_core.texts import Explanation, StatusText
 
 ACTOR = "dashboard"
@@ -58,15 +59,35 @@ def when(at: datetime | None) -> str:
     return texts.ago(at, hub().clock.now()) if at else "never"
 
 
-def warn_if_nobody_checks() -> None:
-    """Say so on every page when neither a scheduler nor a person has checked anything lately."""
-    last = hub().watching.nobody_since()
-    if last:
-        st.warning(
-            f"Nobody is checking: the last sign of a check was {when(last)}. Start `linkhub watch`, or the dashboard "
-            "without `LINKHUB_SCHEDULER=off`; until then a status changes only when you check.",
-            icon=":material/visibility_off:",
+def alarms(glance: Glance) -> list[str]:
+    """Return what everybody must know about the hub itself: that nobody checks, or that it is offline."""
+    found = []
+    if glance.nobody_since:
+        found.append(
+            f"Nobody is checking: the last sign of a check was {when(glance.nobody_since)}. Start `linkhub watch`, or "
+            "the dashboard without `LINKHUB_SCHEDULER=off`; until then a status changes only when you check."
         )
+    if glance.offline_since:
+        found.append(
+            f"The hub has been offline since {glance.offline_since:%Y-%m-%d %H:%M} UTC: no server could be reached at "
+            "all. See to the network of its machine. Meanwhile no account is judged."
+        )
+    return found
+
+
+def warn() -> None:
+    """Say so when nobody checks, or when the hub is offline."""
+    for sentence in alarms(hub().glances.latest()):
+        st.warning(sentence, icon=":material/visibility_off:")
+
+
+def queue_note(glance: Glance) -> None:
+    """Say how many checks wait, when some do."""
+    queue = glance.queue
+    if queue.due:
+        checks = "1 check waiting" if queue.due == 1 else f"{queue.due} checks waiting"
+        done = f", done in about {texts.duration(queue.done_in.total_seconds())}" if queue.done_in else ""
+        st.badge(checks + done, color="gray", icon=":material/hourglass_empty:")
 
 
 class LiveStages:
@@ -94,14 +115,14 @@ class LiveStages:
         self._box.update(label=label, state="complete" if good else "error", expanded=not good)
 
 
-def observation_line(seen: Observation) -> str:
-    """Return one line of Markdown about what a stage saw."""
+def observation_line(seen: Observation, *, timed: bool = True) -> str:
+    """Return one line of Markdown about what a stage saw, with or without its milliseconds."""
     stage, outcome = texts.STAGES[seen.stage], texts.OUTCOMES[seen.outcome]
     what = {Outcome.PASS: stage.done, Outcome.SKIP: f"{stage.name}: {texts.skipped(seen.stage)}"}.get(seen.outcome) or (
         texts.REASONS[seen.reason].title if seen.reason else stage.name
     )
     color = f":{outcome.color}[:material/{outcome.icon}:]"
-    took = f" · {seen.ms} ms" if seen.ms else ""
+    took = f" · {seen.ms} ms" if seen.ms and timed else ""
     return f"{color} {what}{took}"
 
 

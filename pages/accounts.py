@@ -4,38 +4,78 @@ from __future__ import annotations
 
 import streamlit as st
 
-from pages import _accounts_table, _actions, _ui
+from hub_core import showing
+from pages import (
+    _accounts_lines,
+    _accounts_needs,
+    _accounts_table,
+    _accounts_views,
+    _accounts_wall,
+    _actions,
+    _live,
+    _ui,
+)
 
 state = st.session_state
 
-_actions.show_dialog()
 
-lines = _accounts_table.lines()
-if not lines:
-    _accounts_table.empty_page()
+def live() -> None:
+    """Show everything that changes by itself."""
+    if state.get("row_action") or state.get("checking"):
+        st.rerun()  # what a row or a need was asked for is done, and shown, outside of this part
+    lines = _accounts_lines.lines(fresh=state.pop("fresh", False))
+    if not lines.all:
+        _accounts_table.empty_page()
+        return
+    with st.container(horizontal=True, vertical_alignment="center"):
+        _accounts_table.counts(lines)
+        _ui.queue_note(lines.glance)
+        st.space("stretch")
+        check_all_here = st.container(width="content")
+    _accounts_needs.show(lines)
+    chosen = _accounts_views.choose(lines)
+    filtered = chosen.apply(lines, lines.worked_out_at)
+    check_all_here.button(
+        "Check all" if len(filtered) == len(lines.all) else f"Check these {len(filtered)}",
+        key="check_all",
+        icon=":material/refresh:",
+        on_click=_wish,
+        args=([line.seen.row.id for line in filtered if not _accounts_lines.paused(line.seen.row)],),
+    )
+    _accounts_table.table(lines, filtered, chosen)
+    with st.container(horizontal=True, vertical_alignment="center"):
+        now, pace = showing.moment(_ui.hub().clock.now()), _live.pace(_live.viewers())
+        st.markdown(
+            f":small[{len(filtered)} of {len(lines.all)} accounts · Last refreshed {now}, again every {pace} s]",
+            width="stretch",
+        )
+        _accounts_views.share(chosen)
+        if filtered:
+            _accounts_table.export(filtered)
+
+
+def _wish(account_ids: list[str]) -> None:
+    state.checking = account_ids
+
+
+if _accounts_wall.wanted():
+    _live.keep_fresh(_accounts_wall.show)
     st.stop()
 
+_actions.show_dialog()
 with st.container(horizontal=True, vertical_alignment="bottom"):
     st.title("Accounts", width="stretch", anchor=False)
-    check_all_here = st.container(width="content")
     if st.button("Link an organization", type="primary", key="go_link", icon=":material/add_link:"):
         _ui.open_page("link.py")
-
 _accounts_table.say_unlinked()
-if pending := state.pop("row_action", None):
-    _accounts_table.act(*pending)
-    lines = _accounts_table.lines()  # what the check just found is counted and listed
-
-_accounts_table.counts(lines)
-filtered = _accounts_table.filters(lines)
-every = len(filtered) == len(lines)
-check_all = check_all_here.button(
-    "Check all" if every else f"Check these {len(filtered)}", key="check_all", icon=":material/refresh:"
-)
 running = st.container()
-_accounts_table.table(filtered, total=len(lines))
-
-if check_all:
+if pending := state.pop("row_action", None):
+    with running:
+        _accounts_table.act(*pending)
+checking = state.pop("checking", None)
+state.fresh = True  # whoever has just done something sees what came of it
+_live.keep_fresh(live)
+if checking:
     # Last, so that everything else is on the page while this goes on for minutes.
     with running:
-        _actions.check_many([line.row.id for line in filtered if not _accounts_table.paused(line.row)])
+        _actions.check_many(checking)
