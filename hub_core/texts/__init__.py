@@ -3,9 +3,12 @@
 from hub_core.texts.explain import Explanation, explain
 from hub_core.texts.reasons import GROUPS, REASONS, Group
 from hub_core.texts.text import OnCloud, OnOwnServer, Text
-from hub_core.texts.times import ago, duration
+from hub_core.texts.times import ago, days, duration
 from hub_core.texts.words import (
     CAPABILITIES,
+    CHANGES,
+    CLOSED,
+    GAPS,
     LOCKED,
     MEMBER_STATES,
     OUTCOMES,
@@ -26,6 +29,9 @@ from hub_core.texts.words import (
 
 __all__ = [
     "CAPABILITIES",
+    "CHANGES",
+    "CLOSED",
+    "GAPS",
     "GROUPS",
     "LOCKED",
     "MEMBER_STATES",
@@ -48,6 +54,7 @@ __all__ = [
     "StatusText",
     "Text",
     "ago",
+    "days",
     "duration",
     "explain",
     "member_state",

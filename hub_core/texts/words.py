@@ -7,6 +7,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Final, Literal
 
 from hub_core.model import Capability, Outcome, Remedy, ServerKind, Stage, Status, Trigger
+from hub_core.timeline import Why
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -89,6 +90,31 @@ LOCKED: Final = StatusText(
     "The stored secret was given up. Relink this account with the organization's present key.",
     "✕",
 )
+
+CLOSED: Final = StatusText("Closed", "task_alt", "gray", "The account has worked again since then.", "✓")
+"""How an incident that is over is shown."""
+
+CHANGES: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "server": "Server",
+        "server_version": "Server version",
+        "vault": "Web vault",
+        "certificate": "Certificate",
+        "identity_address": "Identity address",
+        "api_address": "API address",
+    }
+)
+"""What a fact is called that a check found to be other than before; a list of the public API is in `PATHS`."""
+
+GAPS: Final[Mapping[Why, str]] = MappingProxyType(
+    {
+        Why.NOT_LINKED: "not linked yet",
+        Why.PAUSED: "paused",
+        Why.MAINTENANCE: "maintenance",
+        Why.NOBODY: "hub not running",
+    }
+)
+"""Why nothing was judged for a while."""
 
 _SKIPPED: Final[Mapping[Stage, str]] = MappingProxyType(
     {
