@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import math
+from collections import defaultdict
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from itertools import cycle, islice
+from operator import itemgetter
 from random import Random
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
@@ -28,6 +30,13 @@ MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
 INTERVAL, HOLDS = 5 * MINUTE, 10 * MINUTE
 NOT_RUNNING = (3 * DAY + 6 * HOUR, 3 * DAY)
 """How long before the end the hub was not running: nobody has a check from then."""
+
+
+class Told(defaultdict[tuple[str, str], list[tuple[Any, ...]]]):
+    """Rows by table and by the account's key in it; each begins with how those accounts fared that it is for."""
+
+    def __init__(self) -> None:
+        super().__init__(list)
 
 
 class Life(StrEnum):
@@ -113,8 +122,13 @@ def live(
             con.execute(f"DELETE FROM {table}")  # noqa: S608 - names above
         con.execute("CREATE TEMP TABLE lived (no INTEGER PRIMARY KEY, id TEXT, life TEXT)")
         con.executemany("INSERT INTO lived VALUES (?, ?, ?)", [(row["no"], row["id"], who[row["id"]]) for row in rows])
+        told = Told()
         for life in sorted(set(who.values())):
-            _write(con, life, list(story(life, until - days * DAY, until)), until, until - beats_days * DAY)
+            beats = list(story(life, until - days * DAY, until))
+            _tell(told, life, beats, until, until - beats_days * DAY)
+            _write_standing(con, life, beats)
+        for (where, key), rows in told.items():
+            _spread(con, where, rows, key=key)
         con.execute("DROP TABLE lived")
     return who
 
@@ -186,7 +200,7 @@ def _place(n: int) -> dict[str, Any]:
     return {"region": region, "identity": identity, "api": api, "vault": vault, "identity_origin": origin}
 
 
-def _write(con: sqlite3.Connection, life: Life, beats: list[Beat], until: datetime, beats_from: datetime) -> None:
+def _tell(told: Told, life: Life, beats: list[Beat], until: datetime, beats_from: datetime) -> None:
     first, now = rollup.hour_of(beats[0].at), rollup.hour_of(until)
     hours = rollup.hours(beats, first, now, until=int(until.timestamp()))
     days: dict[int, list[Period]] = {}
@@ -195,31 +209,30 @@ def _write(con: sqlite3.Connection, life: Life, beats: list[Beat], until: dateti
     daily = [(day, rollup.joined(parts[0].begins, DAY, parts)) for day, parts in days.items()]
     # Of a pause the marker is needed, however old.
     kept = [beat for beat in beats if beat.at >= beats_from or beat.paused]
-    packed = [(codec.to_ms(beat.at), codes.pack(beat), codec.minutes(beat.holds), beat.latency_ms) for beat in kept]
-    _spread(con, life, "beat(no, at, code, holds, latency)", packed)
-    _spread(con, life, f"hourly(no, hour, {_SUMS})", [_sums(rollup.hour_of(p.begins), p) for p in hours if _known(p)])
-    _spread(con, life, f"daily(no, day, {_SUMS})", [_sums(day, period) for day, period in daily if _known(period)])
-    con.execute("INSERT INTO rolled(no, hour) SELECT no, ? FROM lived WHERE life = ?", (now, life))
-    _write_standing(con, life, beats)
-    _write_incidents(con, life, beats)
+    told["beat(no, at, code, holds, latency)", "no"] += [
+        (life, codec.to_ms(beat.at), codes.pack(beat), codec.minutes(beat.holds), beat.latency_ms) for beat in kept
+    ]
+    told[f"hourly(no, hour, {_SUMS})", "no"] += [
+        (life, rollup.hour_of(p.begins), *_sums(p)) for p in hours if _known(p)
+    ]
+    told[f"daily(no, day, {_SUMS})", "no"] += [(life, day, *_sums(period)) for day, period in daily if _known(period)]
+    told["rolled(no, hour)", "no"].append((life, now))
+    _tell_last_check(told, life, beats)
+    _tell_incidents(told, life, beats)
     if life is Life.WELL:
-        change = (codec.to_ms(until - 5 * DAY), "server_version", "2026.7.1", "2026.8.0")
-        _spread(con, life, "change(account_id, at, what, before, after)", [change], key="id")
+        change = (life, codec.to_ms(until - 5 * DAY), "server_version", "2026.7.1", "2026.8.0")
+        told["change(account_id, at, what, before, after)", "id"].append(change)
 
 
-def _spread(
-    con: sqlite3.Connection, life: Life, where: str, rows: Sequence[tuple[Any, ...]], *, key: str = "no"
-) -> None:
-    """Insert rows for everybody who fares so, each beginning with who it is."""
-    if not rows:
-        return
+def _spread(con: sqlite3.Connection, where: str, rows: Sequence[tuple[Any, ...]], *, key: str) -> None:
+    """Insert, for every account, the rows of those who fare like it; account by account, as tables are sorted."""
     columns = [f"c{n}" for n in range(len(rows[0]))]
     con.execute(f"CREATE TEMP TABLE spread ({', '.join(columns)})")
-    con.executemany(f"INSERT INTO spread VALUES ({', '.join('?' * len(columns))})", rows)  # noqa: S608 - names above
+    con.executemany(f"INSERT INTO spread VALUES ({', '.join('?' * len(columns))})", sorted(rows, key=itemgetter(0, 1)))  # noqa: S608 - names above
+    con.execute("CREATE INDEX temp.spread_by_life ON spread(c0)")
     con.execute(
-        f"INSERT INTO {where} SELECT lived.{key}, {', '.join(columns)} FROM lived CROSS JOIN spread "  # noqa: S608 - names above
-        "WHERE life = ? ORDER BY lived.no, c0",
-        (life,),
+        f"INSERT INTO {where} SELECT lived.{key}, {', '.join(columns[1:])} "  # noqa: S608 - names above
+        "FROM lived CROSS JOIN spread ON c0 = life"
     )
     con.execute("DROP TABLE spread")
 
@@ -227,9 +240,9 @@ def _spread(
 _SUMS = "checks, failed, up, degraded, down, maintenance, paused, latency"
 
 
-def _sums(number: int, p: Period) -> tuple[Any, ...]:
+def _sums(p: Period) -> tuple[Any, ...]:
     packed = latency.dump(p.latency) if p.latency else None
-    return number, p.checks, p.failed, p.up, p.degraded, p.down, p.maintenance, p.paused, packed
+    return p.checks, p.failed, p.up, p.degraded, p.down, p.maintenance, p.paused, packed
 
 
 def _known(period: Period) -> bool:
@@ -266,16 +279,20 @@ def _write_standing(con: sqlite3.Connection, life: Life, beats: Sequence[Beat]) 
             "life": life,
         },
     )
+
+
+def _tell_last_check(told: Told, life: Life, beats: Sequence[Beat]) -> None:
+    last = next(beat for beat in reversed(beats) if not beat.paused)
     seen = [Observation(stage, Outcome.PASS, None, 8) for stage in Stage]
     if last.status in DOWN:
         stage, evidence = (Stage.TOKEN, {"status": "400"}) if last.status is Status.FAILING else (Stage.REACH, {})
         seen = [one for one in seen if list(Stage).index(one.stage) < list(Stage).index(stage)]
         seen.append(Observation(stage, Outcome.FAIL, last.reason, 90, evidence))
-    check = (codec.to_ms(last.at), last.trigger, last.status, last.reason, 130, last.latency_ms)
+    check = (life, codec.to_ms(last.at), last.trigger, last.status, last.reason, 130, last.latency_ms)
     observations = codec.dump_observations(seen)
     names = "at, trigger, status, reason, ms, latency_ms, observations"
-    _spread(con, life, f"last_check(account_id, {names})", [(*check, observations)], key="id")
-    _spread(con, life, f"checks(account_id, {names})", [(*check, observations)], key="id")
+    for table in ("last_check", "checks"):
+        told[f"{table}(account_id, {names})", "id"].append((*check, observations))
 
 
 def _first_of_last(beats: Sequence[Beat], of: Callable[[Beat], object]) -> Beat:
@@ -287,14 +304,14 @@ def _first_of_last(beats: Sequence[Beat], of: Callable[[Beat], object]) -> Beat:
     return checks[number]
 
 
-def _write_incidents(con: sqlite3.Connection, life: Life, beats: Sequence[Beat]) -> None:
+def _tell_incidents(told: Told, life: Life, beats: Sequence[Beat]) -> None:
     incidents: list[list[Any]] = []
     transitions: list[tuple[Any, ...]] = []
     before = Status.UNKNOWN
     for beat in (beat for beat in beats if not beat.paused):
         status = beat.status if beat.down or beat.status not in DOWN else before
         if status is not before:
-            transitions.append((codec.to_ms(beat.at), before, status, beat.reason, beat.maintenance, 1))
+            transitions.append((life, codec.to_ms(beat.at), before, status, beat.reason, beat.maintenance, 1))
             in_trouble, was = status in IN_TROUBLE, before in IN_TROUBLE
             if in_trouble and not was:
                 incidents.append([beat.at, None, [Stretch(beat.at, status, beat.reason)], beat.maintenance])
@@ -303,6 +320,7 @@ def _write_incidents(con: sqlite3.Connection, life: Life, beats: Sequence[Beat])
         before = status
     rows = [
         (
+            life,
             codec.to_ms(opened),
             codec.to_ms(closed),
             json.dumps([[codec.to_ms(at), status, reason] for at, status, reason in stretches]),
@@ -311,8 +329,8 @@ def _write_incidents(con: sqlite3.Connection, life: Life, beats: Sequence[Beat])
         )
         for opened, closed, stretches, maintenance in incidents
     ]
-    _spread(con, life, "incident(account_id, opened_at, closed_at, story, evidence, maintenance)", rows, key="id")
-    _spread(con, life, "transition(account_id, at, before, after, reason, maintenance, told)", transitions, key="id")
+    told["incident(account_id, opened_at, closed_at, story, evidence, maintenance)", "id"] += rows
+    told["transition(account_id, at, before, after, reason, maintenance, told)", "id"] += transitions
 
 
 def _insert(con: sqlite3.Connection, table: str, values: dict[str, Any]) -> None:
