@@ -10,8 +10,9 @@ import click
 
 from hub_core.cli import output
 from hub_core.cli.accounts import json_option
-from hub_core.cli.examine import examine, settings_in_use, without_settings
+from hub_core.cli.examine import examine, without_settings
 from hub_core.cli.finding import Level, problem
+from hub_core.diagnostics import settings_in_use
 from hub_core.errors import SettingsError
 from hub_core.settings import Settings
 

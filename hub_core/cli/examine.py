@@ -5,7 +5,6 @@ from __future__ import annotations
 import sqlite3
 import sys
 from contextlib import closing
-from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -16,7 +15,7 @@ from hub_core.cli.finding import note, ok, problem
 from hub_core.clock import Clock
 from hub_core.errors import MasterKeyError, StorageError
 from hub_core.keychain import Keychain
-from hub_core.model import Reason, Secret
+from hub_core.model import Reason
 from hub_core.storage.keys import find_key
 from hub_core.storage.store import Store
 
@@ -27,8 +26,6 @@ if TYPE_CHECKING:
     from hub_core.cli.finding import Finding
     from hub_core.settings import Settings
 
-_HIDDEN: Final = frozenset({"key", "key_command"})
-"""A command line may hold a password of the program it runs."""
 _RESTORE: Final = (
     "If it is damaged: stop the hub, put the file aside and restore a backup; never delete the damaged one."
 )
@@ -83,23 +80,6 @@ def without_settings() -> Iterator[Finding]:
     """Look at what can be seen even when the settings are wrong."""
     yield machine.versions(".".join(map(str, sys.version_info[:3])))
     yield machine.sqlite_library(sqlite3.sqlite_version_info[:3])
-
-
-def settings_in_use(settings: Settings) -> dict[str, str]:
-    """Return every setting by its variable; of secret ones only whether they are set."""
-    shown = {}
-    for field in fields(settings):
-        value = getattr(settings, field.name)
-        if value is None or value == () or (isinstance(value, Secret) and not value):
-            text = "not set"
-        elif field.name in _HIDDEN:
-            text = "set, not shown"
-        elif isinstance(value, bool):
-            text = str(int(value))
-        else:
-            text = ",".join(map(str, value)) if isinstance(value, tuple) else str(value)
-        shown[str(field.metadata["env"])] = text
-    return shown
 
 
 def _database(store: Store) -> Iterator[Finding]:

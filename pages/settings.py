@@ -1,0 +1,26 @@
+"""The Settings page: who is told, what machines may read, maintenance, how often is checked, diagnostics."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from pages import _settings_access, _settings_checks, _settings_maintenance
+
+_PARTS = {
+    "Maintenance": _settings_maintenance.show,
+    "API": _settings_access.show,
+    "Checks": _settings_checks.show,
+    "Diagnostics": _settings_checks.diagnostics,
+}
+
+st.title("Settings", anchor=False)
+part = st.segmented_control(
+    "Part",
+    list(_PARTS),
+    default="Maintenance",
+    key="part",
+    required=True,
+    bind="query-params",
+    label_visibility="collapsed",
+)
+_PARTS[part or "Maintenance"]()
