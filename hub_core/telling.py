@@ -187,7 +187,8 @@ def few_seats(account: Account) -> str:
 
 def key_age(account: Account, now: datetime) -> str:
     """Return how long the key has been in use here; how old it is at Bitwarden is not known."""
-    return f"in use here for {texts.days((now - account.key_entered_at).days)}"
+    days = (now - account.key_entered_at).days
+    return f"in use here for {texts.days(days)}" if days > 0 else "in use here since today"
 
 
 def old_key(account: Account, now: datetime) -> str:

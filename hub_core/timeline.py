@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -32,6 +32,9 @@ class Gap(NamedTuple):
     why: Why
 
 
+_SHORTEST = timedelta(minutes=1)
+"""What is shorter says only that a check took its time."""
+
 _WHYS = {"paused": Why.PAUSED, "maintenance": Why.MAINTENANCE}
 
 
@@ -50,7 +53,7 @@ def gaps(
     joined: list[Gap] = []
     for gap in _raw(beats, begins=begins, ends=ends, linked_at=linked_at, paused=paused):
         cut = Gap(max(gap.begins, begins), min(gap.ends, ends), gap.why)
-        if cut.begins >= cut.ends:
+        if cut.ends - cut.begins < _SHORTEST:
             continue
         if joined and joined[-1].why is cut.why and joined[-1].ends >= cut.begins:
             cut = Gap(joined.pop().begins, cut.ends, cut.why)

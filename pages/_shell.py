@@ -19,6 +19,7 @@ if not wall:
 page = st.navigation(
     [
         st.Page("accounts.py", title="Accounts", icon=":material/lists:", url_path="accounts", default=True),
+        st.Page("incidents.py", title="Incidents", icon=":material/emergency_home:", url_path="incidents"),
         st.Page("link.py", title="Link an organization", icon=":material/add_link:", url_path="link"),
         st.Page("settings.py", title="Settings", icon=":material/settings:", url_path="settings"),
         st.Page("about.py", title="About", icon=":material/info:", url_path="about"),

@@ -59,6 +59,7 @@ def test_healthy_account(account: Account) -> None:
     assert not visitor.at.warning
     assert "mend" not in visitor.buttons
     assert {m.label for m in visitor.at.metric} == {
+        "Uptime 24 h", "Uptime 7 days", "Uptime 30 days",
         "Link proven", "Key proven", "Next check", "Latency", "Members", "Certificate",
     }  # fmt: skip
     for stage in texts.STAGES.values():
@@ -140,18 +141,19 @@ def test_check_now(account: Account) -> None:
     visitor = page(account).press("check_now")
     assert visitor.at.status[0].state == "error"
     assert "no longer accepts this key" in visitor.texts("error")[0]
-    assert len(hub().history(account.id)) == 2
+    assert len(hub().past.noteworthy(account.id)) == 2
 
 
 def test_history(account: Account) -> None:
     """The history lists the checks, newest first, with status and cause."""
     rotate("Meadow")
     check(account)
-    frame = page(account, do="History").at.dataframe[0].value
+    visitor = page(account, do="History")
+    frame = visitor.element("history_table").value
     assert list(frame["Status"]) == ["✕ Failing", "✓ Healthy"]
     assert list(frame["Asked by"]) == ["By hand", "Linked"]
     assert frame["Cause"][0] == "Bitwarden no longer accepts this key"
-    changes = page(account, do="History").at.dataframe[1].value
+    changes = visitor.element("changes_table").value
     assert list(zip(changes["From"], changes["To"], strict=True)) == [
         ("✓ Healthy", "✕ Failing"),
         ("? Unknown", "✓ Healthy"),
@@ -197,6 +199,7 @@ def test_nobody_is_checking(account: Account) -> None:
     for name in ("accounts.py", "link.py", "about.py"):
         assert "Nobody is checking: the last sign of a check was 16 min ago" in Visitor(name).texts("warning")[0]
     hub().store.schedule.take_lease("somebody", now=hub().clock.now(), lasts=timedelta(seconds=30))
+    hub().glances.latest(fresh=True)
     assert not [text for text in Visitor().texts("warning") if "Nobody is checking" in text]
 
 
@@ -245,10 +248,10 @@ def test_relink_refused_keeps_the_old_key(account: Account) -> None:
 @pytest.mark.parametrize("typed", ["", "two words", "organization.6a2f1c84-3b5d-4e7a-9c10-b1f5a0d2e801"])
 def test_relink_input_errors(account: Account, typed: str) -> None:
     """What cannot be a secret is told, and nothing is sent."""
-    checks = len(hub().history(account.id))
+    checks = len(hub().past.noteworthy(account.id))
     visitor = page(account, do="Relink").fill(relink_secret=typed).press("relink_go")
     assert visitor.texts("error")
-    assert len(hub().history(account.id)) == checks
+    assert len(hub().past.noteworthy(account.id)) == checks
 
 
 def test_relink_told_to_wait(account: Account) -> None:

@@ -9,6 +9,7 @@ from hub_core.cli.accounts import check, list_accounts, pause, resume, show, unl
 from hub_core.cli.backup import backup
 from hub_core.cli.doctor import doctor
 from hub_core.cli.exporting import export
+from hub_core.cli.incidents import acknowledge, incidents
 from hub_core.cli.key import key
 from hub_core.cli.linking import edit, link, relink
 from hub_core.cli.running import sandbox, serve, watch
@@ -37,6 +38,8 @@ for _command in (
     pause,
     resume,
     unlink,
+    incidents,
+    acknowledge,
     export,
     backup,
     doctor,
