@@ -12,6 +12,7 @@ from hub_core.cli.exporting import export
 from hub_core.cli.incidents import acknowledge, incidents
 from hub_core.cli.key import key
 from hub_core.cli.linking import edit, link, relink
+from hub_core.cli.maintenance import maintenance
 from hub_core.cli.running import sandbox, serve, watch
 from hub_core.cli.tokens import badge, token
 
@@ -46,6 +47,7 @@ for _command in (
     key,
     token,
     badge,
+    maintenance,
     sandbox,
     serve,
     watch,

@@ -39,9 +39,9 @@ class MaintenanceTable:
                 statements.account_row(con, target)
             values = {"scope": scope, "target": target, "note": note, **_rule_columns(rule)}
             statements.insert(con, "maintenance", values)
-            window_id = int(con.execute("SELECT last_insert_rowid()").fetchone()[0])
-            statements.audit(con, actor, "maintenance add", at=at, target=str(window_id), scope=scope, **_told(rule))
-        return Window(window_id, scope, target, rule, note)
+            row = con.execute("SELECT * FROM maintenance WHERE id = last_insert_rowid()").fetchone()
+            statements.audit(con, actor, "maintenance add", at=at, target=str(row["id"]), scope=scope, **_told(rule))
+        return _window_of(row)
 
     def remove(self, window_id: int, *, at: datetime, actor: str) -> None:
         """Erase a window; raises NotFound."""
