@@ -211,9 +211,9 @@ def frame(lines: Sequence[Line], now: datetime) -> pd.DataFrame:
             "Actions": [paused_menu if paused(row) else menu for row in rows],
             "Cause": [_cause(line) for line in lines],
             "Last 30 checks": [_pulse.bar(one.pulse) for one in seen],
-            "Up 24 h": _percent([one.uptime.day for one in seen]),
-            "Up 7 d": _percent([one.uptime.week for one in seen]),
-            "Up 30 d": _percent([one.uptime.month for one in seen]),
+            "Up 24 h": percent([one.uptime.day for one in seen]),
+            "Up 7 d": percent([one.uptime.week for one in seen]),
+            "Up 30 d": percent([one.uptime.month for one in seen]),
             "Latency": [_pulse.spark(one.latencies) for one in seen],
             "ms": pd.array([row.latency_ms for row in rows], dtype="Int64"),
             "Last success": pd.Series([row.link_proven_at for row in rows], dtype="datetime64[ms, UTC]"),
@@ -237,6 +237,6 @@ def _cause(line: Line) -> str:
     return f"In maintenance. {cause}".strip() if line.seen.maintenance else cause
 
 
-def _percent(shares: Sequence[float | None]) -> pd.Series:
+def percent(shares: Sequence[float | None]) -> pd.Series:
     """Return shares in percent, cut off rather than rounded: 100 % means that it never failed."""
     return pd.Series([None if s is None else math.floor(s * 10_000) / 100 for s in shares], dtype="Float64")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import streamlit as st
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 ACTOR = "dashboard"
 """Who is written into the audit trail: there is no sign-in yet."""
 
+_WORTH_TELLING = timedelta(minutes=1)
 _MARKDOWN = re.compile(r"([\\`*_{}\[\]()#+\-.!|~<>$:&\"'^=@])")
 _AUTOLINK = re.compile(r"(?i)(://|www\.|@|:(?=[a-z_+-]))")
 _JOINER = "\u2060"
@@ -82,12 +84,12 @@ def warn() -> None:
 
 
 def queue_note(glance: Glance) -> None:
-    """Say how many checks wait, when some do."""
+    """Say how many checks wait and until when, if they are more than the few that always do."""
     queue = glance.queue
-    if queue.due:
+    if queue.done_in and queue.done_in >= _WORTH_TELLING:
         checks = "1 check waiting" if queue.due == 1 else f"{queue.due} checks waiting"
-        done = f", done in about {texts.duration(queue.done_in.total_seconds())}" if queue.done_in else ""
-        st.badge(checks + done, color="gray", icon=":material/hourglass_empty:")
+        done = texts.duration(queue.done_in.total_seconds())
+        st.badge(f"{checks}, done in about {done}", color="gray", icon=":material/hourglass_empty:")
 
 
 class LiveStages:
