@@ -255,6 +255,11 @@ class Hub:
         self._examiner.tokens.forget(account_id)
         return account
 
+    def sum_up(self) -> None:
+        """Sum up the hours that are over and erase what is too old, as whoever watches does."""
+        while self.store.sums.roll_up(self.clock.now(), _keep(self.settings)):
+            pass
+
     def start_watching(self, *, lease_s: float = LEASE_S) -> None:
         """Check every account on its rhythm until the hub is closed; harmless while somebody else does."""
         self._engine.start(

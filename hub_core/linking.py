@@ -10,6 +10,7 @@ from hub_core import drafts
 from hub_core.bitwarden.credentials import clean, parse_key
 from hub_core.errors import AlreadyLinked, InputError, VerifyFailed, WrongOrganization
 from hub_core.health import checks
+from hub_core.health.changes import of_addresses
 from hub_core.model import Account, ApiKey, Check, Facts, Lifecycle, Reason, Standing, Trigger
 
 if TYPE_CHECKING:
@@ -190,7 +191,8 @@ class Linking:
 
         def step(present: Account) -> Step:
             # What the old server told is not true of another one.
-            return self._examiner.step(replace(present, facts=Facts()) if moved else present, check)
+            done = self._examiner.step(replace(present, facts=Facts()) if moved else present, check)
+            return done._replace(changes=(*of_addresses(present.endpoints, endpoints, check.at), *done.changes))
 
         self._store.replace_key(
             account.id,

@@ -62,7 +62,7 @@ def show(*, account: str, as_json: bool) -> None:
                 "Next check": ": ".join(showing.next_check(hub, known)),
             }
         )
-        last = next(iter(hub.history(row.id, limit=1)), None)
+        last = hub.past.last_check(row.id)
         if last:
             _show_last_check(hub, known, last)
 
@@ -79,6 +79,7 @@ def check(*, accounts: tuple[str, ...], every: bool, tags: tuple[str, ...], as_j
     with open_hub() as hub:
         ids = _chosen(hub.accounts(), accounts, tags)
         _check(hub, ids)
+        hub.sum_up()
         checked = _worst_first(hub, [row for row in hub.accounts() if row.id in ids])
         well = [_is_well(hub, row) for row in checked]
         if as_json:
@@ -159,7 +160,7 @@ def _check(hub: Hub, account_ids: Sequence[str]) -> None:
 
 def _is_well(hub: Hub, row: AccountRow) -> bool:
     """Tell whether an account works; one that could not be judged just now is not called well."""
-    last = next(iter(hub.history(row.id, limit=1)), None)
+    last = hub.past.last_check(row.id)
     failed = last is not None and any(seen.outcome == "fail" for seen in last.observations)
     return row.status in _WELL and not failed
 

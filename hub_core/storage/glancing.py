@@ -146,7 +146,7 @@ def _uptime(con: sqlite3.Connection, no: int, now: datetime) -> Uptime:
         "SELECT total(up), total(down) FROM daily WHERE no = ? AND day > ? AND day <= ?",
         (no, hour // 24 - 30, hour // 24),
     ).fetchone()
-    recent = [(hour - hour_of(period.begins), period.up, period.down) for period in tail(con, no, now)]
+    recent = [(hour - hour_of(period.begins), period.up, period.down) for period in tail(con, no, hour - 30 * 24, now)]
 
     def share(up: float, down: float, hours: int) -> float | None:
         up += sum(seconds for age, seconds, _ in recent if age < hours)

@@ -56,7 +56,7 @@ class Sums:
                 (no, last - number, last),
             )
             periods = [_period(rollup.HOUR, *row) for row in rows]
-            periods += tail(con, no, now)
+            periods += tail(con, no, last - number + 1, now)
         known = {rollup.hour_of(period.begins): period for period in periods}
         return [known.get(hour) or _empty(rollup.HOUR, hour) for hour in found]
 
@@ -71,7 +71,7 @@ class Sums:
                 (no, last - number, last),
             )
             parts: dict[int, list[Period]] = {row[0]: [_period(rollup.DAY, *row)] for row in rows}
-            for hour in tail(con, no, now):
+            for hour in tail(con, no, (last - number + 1) * 24, now):
                 parts.setdefault(rollup.hour_of(hour.begins) // 24, []).append(hour)
         return [
             rollup.joined(rollup.hour_begins(day * 24), timedelta(days=1), parts.get(day, ()))
@@ -89,7 +89,8 @@ class Sums:
             if not _behind(con, target, 1):
                 return 0
         with self._database.write() as con:
-            for no, account_id, first in _behind(con, target, at_most):
+            for no, account_id, rolled in _behind(con, target, at_most):
+                first = min(rolled, target - 1)  # what lies ahead was summed up by a clock that has been set back since
                 until = min(target, first + _AT_A_TIME)
                 _sum_up(con, no, first, until, now)
                 _forget(con, no, now, keep)
@@ -101,11 +102,12 @@ class Sums:
         return done
 
 
-def tail(con: sqlite3.Connection, no: int, now: datetime) -> list[Period]:
-    """Return the hours that are not summed up yet, the present one last; empty before the first beat."""
+def tail(con: sqlite3.Connection, no: int, since: int, now: datetime) -> list[Period]:
+    """Return the hours, from `since` on, that are not summed up yet, the present one last."""
     row = con.execute("SELECT hour FROM rolled WHERE no = ?", (no,)).fetchone()
-    first, last = row[0] if row else 0, rollup.hour_of(now) + 1
-    if row is None or first >= last:
+    last = rollup.hour_of(now) + 1
+    first = max(row[0], since) if row else last
+    if first >= last:
         return []
     return rollup.hours(_beats(con, no, first, last), first, last, until=int(now.timestamp()))
 
@@ -121,8 +123,9 @@ def _number(con: sqlite3.Connection, account_id: str) -> int:
 
 def _behind(con: sqlite3.Connection, target: int, limit: int) -> list[Any]:
     return con.execute(
-        "SELECT r.no, a.id, r.hour FROM rolled r JOIN account a ON a.no = r.no WHERE r.hour < ? LIMIT ?",
-        (target, limit),
+        "SELECT r.no, a.id, r.hour FROM rolled r JOIN account a ON a.no = r.no "
+        "WHERE r.hour < :target OR r.hour > :target + 2 LIMIT :limit",
+        {"target": target, "limit": limit},
     ).fetchall()
 
 
