@@ -152,6 +152,7 @@ def row_values(hub: Hub, row: AccountRow) -> dict[str, Any]:
         "shown": showing.SHOWN_WORDS[showing.shown(hub, row).word],
         "stale": hub.watching.stale(row),
         "needs_key": row.locked,
+        "link_proven_at": iso(row.link_proven_at),
     }
 
 
@@ -178,13 +179,13 @@ def row_of(account: Account) -> AccountRow:
         locked=account.locked,
         refused_until=due.key_at if due.refusals else None,
         neighbours=account.neighbours,
+        link_proven_at=standing.link_proven_at,
     )
 
 
 def account_values(hub: Hub, account: Account) -> dict[str, Any]:
     """Return everything about one account for machines; `docs/command-line.md` lists the keys."""
-    facts, standing = account.facts, account.standing
-    last = next(iter(hub.history(account.id, limit=1)), None)
+    facts, last = account.facts, hub.past.last_check(account.id)
     return {
         **row_values(hub, row_of(account)),
         "client_id": account.client_id,
@@ -196,7 +197,6 @@ def account_values(hub: Hub, account: Account) -> dict[str, Any]:
         "pause_reason": account.pause_reason,
         "linked_at": iso(account.linked_at),
         "key_entered_at": iso(account.key_entered_at),
-        "link_proven_at": iso(standing.link_proven_at),
         "members": dict(facts.members) if facts.members is not None else None,
         "counts": dict(facts.counts),
         "seats": facts.seats,

@@ -12,6 +12,7 @@ from starlette.applications import Starlette
 from starlette.middleware import Middleware
 
 from hub_core.access import Scope, written_out
+from hub_core.health import status
 from hub_core.model import Check, Endpoints, Observation, Outcome, Reason, RegionId, Stage, Trigger
 from hub_core.web.gate import Gate, allowed_hosts
 from hub_core.web.routes import for_machines
@@ -81,3 +82,22 @@ def failing(hub: Hub, number: int = 1, *, label: str = "", endpoints: Endpoints 
 def _stored(hub: Hub, number: int, check: Check, label: str, endpoints: Endpoints) -> str:
     who = organizations(number + 1)[number]
     return store_linked(hub, replace(who, name=label or who.name), endpoints, ca_pem=None, check=check)
+
+
+def refused(hub: Hub, account_id: str) -> None:
+    """Record a check of a person's in which the key of an account was refused; that opens an incident."""
+    evidence = {"host": "identity.bitwarden.eu", "status": "400"}
+    seen = Observation(Stage.TOKEN, Outcome.FAIL, Reason.KEY_NO_LONGER_ACCEPTED, 34, evidence)
+    record(hub, account_id, Check(hub.clock.now(), Trigger.MANUAL, (seen,)))
+
+
+def record(hub: Hub, account_id: str, check: Check) -> None:
+    """Record a check of an account as it is now."""
+    generation = hub.store.load(account_id).generation
+    done = hub.store.record(
+        account_id,
+        generation,
+        check=check,
+        step=lambda account: status.step(account, check, hub.watching.rhythm),
+    )
+    assert done is not None

@@ -24,10 +24,10 @@ ROW = {
     *("id", "label", "region", "organization", "identity", "lifecycle", "status", "reason", "cause", "since"),
     *("checked_at", "key_proven_at", "server", "version", "latency_ms", "certificate_ends", "certificate_days", "tags"),
 }
-LISTED = ROW | {"shown", "stale", "needs_key"}
+LISTED = ROW | {"shown", "stale", "needs_key", "link_proven_at"}
 SHOWN = LISTED | {
     *("client_id", "api", "identity_address", "vault", "own_ca", "note", "pause_reason", "linked_at"),
-    *("key_entered_at", "link_proven_at", "members", "counts", "seats", "capabilities", "tls_version"),
+    *("key_entered_at", "members", "counts", "seats", "capabilities", "tls_version"),
     *("certificate_issuer", "certificate_sha256", "skew_seconds", "last_check"),
 }
 

@@ -81,6 +81,7 @@ _ACCOUNT: Final = {
     "cause": Field(_CAUSE, "The same as a short sentence."),
     "since": Field(_or_null(_TIME), "When this status began."),
     "checked_at": Field(_or_null(_TIME), "The last check that judged."),
+    "link_proven_at": Field(_or_null(_TIME), "When a read was last answered."),
     "key_proven_at": Field(_or_null(_TIME), "When the key was last accepted."),
     "server": Field(_or_null(_words(ServerKind)), "Who wrote the server that answered."),
     "version": Field(_or_null(_TEXT), "The server's version."),
@@ -92,7 +93,6 @@ _ACCOUNT: Final = {
 }
 
 _DETAILS: Final = {
-    "link_proven_at": Field(_or_null(_TIME), "When a read was last answered."),
     "next_check_at": Field(_or_null(_TIME), "When the next check is planned; null: in its turn, now, or never."),
     "api": Field(_TEXT, "Address of the API."),
     "identity_address": Field(_TEXT, "Address of the identity server."),

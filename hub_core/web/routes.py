@@ -8,7 +8,7 @@ from starlette.responses import JSONResponse, RedirectResponse
 from starlette.routing import Route
 
 from hub_core import __version__
-from hub_core.web import badge
+from hub_core.web import api, badge, metrics
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -32,7 +32,7 @@ def routes(ready: Callable[[], bool]) -> list[Route]:
 
 def for_machines(hub: Hub) -> list[Route]:
     """Return what programs read."""
-    return badge.routes(hub)
+    return [*api.routes(hub), metrics.route(hub), *badge.routes(hub)]
 
 
 async def _landing(request: Request) -> RedirectResponse:
