@@ -112,7 +112,11 @@ class Past:
         return self._history.incident(incident_id)
 
     def acknowledge(self, incident_id: int, note: str, *, actor: str) -> None:
-        """Say that somebody looks after an incident, and what they found; raises NotFound."""
+        """Say that somebody looks after an incident, and what they found; whoever comes later changes the note only.
+
+        Raises:
+            NotFound: its account was unlinked.
+        """
         self._history.acknowledge(incident_id, read_note(note), at=self._clock.now(), actor=actor)
 
 

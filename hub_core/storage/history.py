@@ -100,10 +100,11 @@ class History:
         return incident_of(rows[0])
 
     def acknowledge(self, incident_id: int, note: str, *, at: datetime, actor: str) -> None:
-        """Store who looks after an incident, and a note; raises NotFound."""
+        """Store who looks after an incident, the first who said so, and the latest note; raises NotFound."""
         with self._database.write() as con:
             row = con.execute(
-                "UPDATE incident SET acknowledged_at = ?, acknowledged_by = ?, note = ? WHERE id = ? "
+                "UPDATE incident SET acknowledged_at = coalesce(acknowledged_at, ?), "
+                "acknowledged_by = iif(acknowledged_at IS NULL, ?, acknowledged_by), note = ? WHERE id = ? "
                 "RETURNING account_id",
                 (codec.to_ms(at), actor, note, incident_id),
             ).fetchone()
