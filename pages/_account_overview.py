@@ -169,17 +169,10 @@ def _changes(account: Account) -> None:
     if not changes:
         return
     st.subheader("What changed", anchor=False)
-    st.table(
-        {
-            "Day (UTC)": [change.at.strftime("%Y-%m-%d") for change in changes],
-            "What": [_ui.plain(telling.changed(change)) for change in changes],
-            "Before": [_ui.plain(telling.changed_value(change.before)) for change in changes],
-            "After": [_ui.plain(telling.changed_value(change.after)) for change in changes],
-        },
-        border="horizontal",
-        hide_index=True,
-        alt="Facts that changed, the latest first",
-    )
+    for change in changes:
+        before, after = (_ui.plain(telling.changed_value(value)) for value in (change.before, change.after))
+        day = change.at.strftime("%Y-%m-%d")
+        st.markdown(f"{day} · **{_ui.plain(telling.changed(change))}** from {before} to {after}")
 
 
 # ---- the last check, and what is known

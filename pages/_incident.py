@@ -91,13 +91,10 @@ def _dialog(incident: Incident) -> None:
         _ui.badge(telling.incident_status(incident))
         if incident.acknowledged_at:
             st.badge(f"Seen by {_ui.plain(incident.acknowledged_by)}", icon=":material/visibility:", color="gray")
-    ended = "and lasted" if incident.closed_at else "and has lasted"
-    st.markdown(
-        f"Opened {showing.moment(incident.opened_at)}, {_ui.when(incident.opened_at)}, {ended} "
-        f"{telling.lasted_words(incident, now)}."
-    )
+    opened, lasted = showing.moment(incident.opened_at), telling.lasted_words(incident, now)
+    st.markdown(f"Opened {opened}; it lasted {lasted}." if incident.closed_at else f"Open since {opened}: {lasted}.")
     _explanation(incident)
-    st.subheader("What happened", anchor=False)
+    st.markdown("**What happened**")
     story(incident)
     if incident.evidence:
         with st.expander("What the first check saw"):

@@ -149,11 +149,11 @@ def test_history(account: Account) -> None:
     rotate("Meadow")
     check(account)
     visitor = page(account, do="History")
-    frame = visitor.element("history_table").value
+    frame = visitor.at.dataframe[0].value
     assert list(frame["Status"]) == ["✕ Failing", "✓ Healthy"]
     assert list(frame["Asked by"]) == ["By hand", "Linked"]
     assert frame["Cause"][0] == "Bitwarden no longer accepts this key"
-    changes = visitor.element("changes_table").value
+    changes = visitor.at.dataframe[2].value
     assert list(zip(changes["From"], changes["To"], strict=True)) == [
         ("✓ Healthy", "✕ Failing"),
         ("? Unknown", "✓ Healthy"),
