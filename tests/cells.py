@@ -25,6 +25,7 @@ from hub_core.bitwarden.policy import OutboundPolicy
 from hub_core.bitwarden.transport import Session
 from hub_core.clock import Clock
 from hub_core.health import checks, status
+from hub_core.health.servers import Servers
 from hub_core.model import ApiKey, Check, Endpoints, Reason, RegionId, Secret, Stage, Standing, Status, Trigger
 from hub_core.storage.store import Store
 from tests.hostile import HOST, Hostile, Shop, Talk, answer, closed_port
@@ -291,6 +292,7 @@ async def _check(cell: Cell, endpoints: Endpoints, ca_pem: str, store: Store, pa
         device="00000000-0000-4000-8000-000000000000",
         clouds=cell.clouds,
         official=lambda _: cell.official,
+        servers=Servers(time.monotonic, believed_s=0),
         deadline_s=cell.deadline,
     )
     subject = checks.Subject(

@@ -16,6 +16,7 @@ from hub_core.bitwarden.policy import OutboundPolicy
 from hub_core.bitwarden.transport import Session
 from hub_core.clock import Clock
 from hub_core.health import checks
+from hub_core.health.servers import Servers
 from hub_core.model import (
     ApiKey,
     Capability,
@@ -466,6 +467,7 @@ async def examination(
         device="00000000-0000-4000-8000-000000000000",
         clouds=(),
         official=lambda _: False,
+        servers=Servers(time.monotonic, believed_s=0),
         deadline_s=deadline_s,
         patience_s=patience_s,
     )

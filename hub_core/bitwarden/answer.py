@@ -57,8 +57,9 @@ class Answer:
 class Body:
     """A body as it arrives: at most one gzip coding, undone here, and never more bytes than the limit."""
 
-    def __init__(self, headers: Headers, limit: int) -> None:
-        coding = headers.get("content-encoding", "").strip().lower()
+    def __init__(self, coding: str, limit: int) -> None:
+        """Undo `coding`, as the header names it, within `limit` bytes."""
+        coding = coding.strip().lower()
         if coding not in {"", "identity", "gzip", "x-gzip"}:
             raise RemoteError(Reason.ANSWER_UNREADABLE, evidence={"what": "content coding"})
         self._gzip = zlib.decompressobj(zlib.MAX_WBITS | 16) if coding.endswith("gzip") else None

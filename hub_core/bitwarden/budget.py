@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import math
 from datetime import timedelta
+from functools import partial
 from typing import TYPE_CHECKING
 
 from hub_core.errors import RemoteError
@@ -12,9 +13,12 @@ from hub_core.model import Reason
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
+    from typing import Any
 
     from hub_core.clock import Clock
     from hub_core.storage.store import Store
+
+    Write = Callable[[Callable[[], Any]], Awaitable[Any]]
 
 SPACING_S = 2.0
 """Waits this short are the spacing between two requests, not a spent budget."""
@@ -36,8 +40,13 @@ class TokenBudget:
         *,
         limit: int,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        write: Write = asyncio.to_thread,
     ) -> None:
-        """Count in `store`; allow `limit` requests a minute to each origin; wait by `sleep`."""
+        """Count in `store`; allow `limit` requests a minute to each origin; wait by `sleep`.
+
+        Places are taken by `write`, which may do the same for many at once.
+        """
+        self._write = write
         self._table = store.budget
         self._clock = clock
         self._limit = limit
@@ -66,12 +75,9 @@ class TokenBudget:
         """
         give_up = self._clock.monotonic() + max(patience_s, SPACING_S)
         while True:
-            wait_ms = await asyncio.to_thread(
-                self._table.take,
-                origin,
-                at=self._clock.now(),
-                limit=min(limit or self._limit, self._limit),
-                ahead=ahead,
+            at = self._clock.now()
+            wait_ms = await self._write(
+                partial(self._table.take, origin, at=at, limit=min(limit or self._limit, self._limit), ahead=ahead)
             )
             if not wait_ms:
                 return

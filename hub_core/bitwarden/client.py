@@ -6,7 +6,7 @@ import base64
 import json
 import re
 import unicodedata
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
@@ -127,8 +127,16 @@ class Client:
             ms=answer.ms,
         )
 
+    async def server(self, *, now: datetime) -> ServerInfo:
+        """Ask the server who it is, and Vaultwarden its own version, too; raises RemoteError."""
+        info = await self.config(now=now)
+        if info.kind is not ServerKind.VAULTWARDEN:
+            return info
+        # Its /config gives the Bitwarden version it imitates; its own is at /version (field-problems 1.2).
+        return replace(info, version=await self.version() or info.version)
+
     async def version(self) -> str | None:
-        """Ask `{api}/version`; None when it does not say. Vaultwarden's `/config` imitates Bitwarden's number."""
+        """Ask `{api}/version`; None when it does not say."""
         try:
             answer = await self._session.get(Side.API, "/version")
             return text_of(answer.json()) if answer.status == HTTPStatus.OK else None

@@ -12,11 +12,12 @@ import ssl
 import time
 from dataclasses import dataclass
 from enum import Enum
+from functools import lru_cache
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 import h11
-from httpx import AsyncBaseTransport, Headers, Request, Response
+from httpx import AsyncBaseTransport, Request, Response
 
 from hub_core.bitwarden.answer import Body
 from hub_core.bitwarden.kept import Line, Way
@@ -191,8 +192,7 @@ class GuardedTransport(AsyncBaseTransport):
 
     def _permitted(self, request: Request) -> Side:
         """Return the side a request is for."""
-        url = str(request.url)
-        origin, path = Origin.of(url), urlsplit(url).path
+        origin, path = _target(str(request.url))
         for side, (base, prefix) in self._bases.items():
             if origin == base and path.startswith(prefix):
                 try:
@@ -304,7 +304,7 @@ async def _send(line: Line, request: h11.Request, body: bytes) -> None:
 
 
 async def _receive(line: Line, limit: int) -> tuple[int, list[tuple[bytes, bytes]], bytes]:
-    status, body, seen = 0, Body(Headers(), limit), 0
+    status, body, seen = 0, Body("", limit), 0
     headers: list[tuple[bytes, bytes]] = []
     while True:
         event = line.http.next_event()
@@ -321,7 +321,8 @@ async def _receive(line: Line, limit: int) -> tuple[int, list[tuple[bytes, bytes
             line.http.receive_data(data)
         elif isinstance(event, h11.Response):
             status, headers = event.status_code, list(event.headers)
-            body = Body(Headers(headers), limit)
+            # Two of them are more than one coding, and none that we know has a comma in its name.
+            body = Body(", ".join(v.decode("latin-1") for n, v in headers if n == b"content-encoding"), limit)
         elif isinstance(event, h11.Data):
             body.feed(event.data)
         elif isinstance(event, h11.EndOfMessage):
@@ -330,3 +331,8 @@ async def _receive(line: Line, limit: int) -> tuple[int, list[tuple[bytes, bytes
 
 def _sides(endpoints: Endpoints) -> tuple[tuple[Side, str], tuple[Side, str]]:
     return (Side.API, endpoints.api), (Side.IDENTITY, endpoints.identity)
+
+
+@lru_cache(maxsize=1024)
+def _target(url: str) -> tuple[Origin, str]:
+    return Origin.of(url), urlsplit(url).path

@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 import time
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import TYPE_CHECKING, Self
 
-from httpx import Headers, Request
+from httpx import URL, Headers, Request
 
 from hub_core import __version__
 from hub_core.bitwarden.answer import Answer
@@ -136,7 +137,7 @@ class Session:
                 raise RemoteError(Reason.ANSWER_UNREADABLE, evidence={"what": "access token"})
             headers["Authorization"] = f"Bearer {token}"
         return await self._ask(
-            Request("GET", self._bases[side] + path, params=params, headers=headers, extensions={"limit": limit})
+            Request("GET", _url(self._bases[side] + path), params=params, headers=headers, extensions={"limit": limit})
         )
 
     async def post_token(self, form: Mapping[str, str]) -> Answer:
@@ -146,8 +147,14 @@ class Session:
             RemoteError: ANSWER_…, or those of `handshake`.
         """
         url = self._bases[Side.IDENTITY] + TOKEN_PATH
-        return await self._ask(Request("POST", url, data=form, headers=_FIXED_HEADERS))
+        return await self._ask(Request("POST", _url(url), data=form, headers=_FIXED_HEADERS))
 
     async def _ask(self, request: Request) -> Answer:
         response = await self._transport.handle_async_request(request)
         return Answer(response.status_code, response.headers, response.content, response.extensions["ms"], self._now())
+
+
+@lru_cache(maxsize=1024)
+def _url(text: str) -> URL:
+    """Return an address read; the same few are asked again and again, and reading one costs as much as an answer."""
+    return URL(text)

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from hub_core.bitwarden.tls import TlsFacts
     from hub_core.bitwarden.transport import Session
     from hub_core.clock import Clock
+    from hub_core.health.servers import Servers
     from hub_core.model import ApiKey, Endpoints, Trigger
 
 T = TypeVar("T")
@@ -99,6 +100,7 @@ class Means:
     clouds: tuple[Endpoints, ...]
     """Every row of paired hosts that is known to belong together."""
     official: Callable[[str], bool]
+    servers: Servers
     patience_s: float = 0.0
     limit: int | None = None
     """Token requests a minute, where it is less than the budget has."""
@@ -249,7 +251,13 @@ class _Ladder:
         return Outcome.PASS
 
     async def _server(self, client: Client) -> Outcome:
-        info = await self._timely(client.config(now=self.means.clock.now()))
+        info = await self._timely(
+            self.means.servers.info(
+                self.subject.endpoints.api,
+                self.subject.ca_pem,
+                lambda: client.server(now=self.means.clock.now()),
+            )
+        )
         self.facts |= {
             "server_kind": info.kind,
             "server_name": self._safe(info.name or "") or None,
@@ -260,10 +268,6 @@ class _Ladder:
             self._remark(Reason.SERVER_UNKNOWN, {"server": info.name or ""})
         self._compare_clocks(info)
         self._compare_hosts(info)
-        if info.kind is ServerKind.VAULTWARDEN:
-            # Its /config gives the Bitwarden version it imitates; its own is at /version (field-problems 1.2).
-            version = await self._timely(client.version())
-            self.facts["server_version"] = self._safe(version or "") or self.facts["server_version"]
         return Outcome.PASS
 
     def _compare_hosts(self, info: ServerInfo) -> None:

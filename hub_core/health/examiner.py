@@ -6,6 +6,7 @@ import asyncio
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 from uuid import NAMESPACE_URL, uuid4, uuid5
 
@@ -29,8 +30,10 @@ from hub_core.errors import (
 from hub_core.health import checks, status
 from hub_core.health.light import Tokens, small_read
 from hub_core.health.rhythm import Rhythm
+from hub_core.health.servers import Servers
 from hub_core.health.status import Step
 from hub_core.model import ApiKey, Check, Lifecycle, Observation, Outcome, Reason, RegionId, Stage, Trigger
+from hub_core.together import Together
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Generator, Sequence
@@ -126,6 +129,8 @@ class Examiner:
         sessions: Sessions | None = None,
     ) -> None:
         self._store = store
+        self._reads = Together(partial(store.database.together, reading=True))
+        self._writes = Together(store.database.together)
         self._keychain = keychain
         self._sandbox = sandbox
         self._engine = engine
@@ -134,13 +139,14 @@ class Examiner:
         self._resolve = resolve
         self._deadline_s = deadline_s
         self._session_of = sessions or self._over_the_network
-        self._budget = TokenBudget(store, clock, limit=settings.token_limit, sleep=clock.sleep)
+        self._budget = TokenBudget(store, clock, limit=settings.token_limit, sleep=clock.sleep, write=self._writes.do)
         self._chance = chance
         self._turns: dict[str, asyncio.Lock] = {}
         self._holder = str(uuid4())
         self.tokens = Tokens(clock.monotonic)
         self.rhythm = Rhythm(timedelta(minutes=settings.interval_minutes), settings.token_limit)
         self._kept = Kept()
+        self._servers = Servers(clock.monotonic)
         self._session_again = sessions or self._over_kept_connections
         self._policy = OutboundPolicy.from_settings(settings)
 
@@ -243,7 +249,7 @@ class Examiner:
 
     async def examine(self, account_id: str, plan: Plan, watch: Watch) -> Examined:
         """Check one account and record nothing yet; raises NotFound, Paused."""
-        loaded = await asyncio.to_thread(self._store.load, account_id)
+        loaded = await self._reads.do(partial(self._store.load, account_id))
         account = loaded.account
         if account.lifecycle is Lifecycle.PAUSED:
             raise Paused
@@ -270,7 +276,7 @@ class Examiner:
         """Record a check; return what it did, or None when it came too late to say anything about the account."""
         loaded, check, fresh = examined
         self.tokens.learn(loaded.account.id, loaded.generation, check, fresh)
-        return await to_its_end(asyncio.to_thread(self._record, loaded, check, self._chance(), fence))
+        return await to_its_end(self._writes.do(partial(self._record, loaded, check, self._chance(), fence)))
 
     def _record(self, loaded: Loaded, check: Check, chance: float, fence: int | None) -> Step | None:
         account = loaded.account
@@ -327,7 +333,8 @@ class Examiner:
         clouds = [row.endpoints for row in REGIONS if row.endpoints]
         clouds += [endpoints for _, endpoints in self._sandbox.clouds()]
         # What a person asks for is looked at anew, down to the name and the handshake.
-        reach = self._session_again if plan.trigger is Trigger.SCHEDULE else self._session_of
+        routine = plan.trigger is Trigger.SCHEDULE
+        reach = self._session_again if routine else self._session_of
         means = checks.Means(
             session=lambda subject: reach(subject.endpoints, subject.ca_pem),
             budget=self._budget,
@@ -339,6 +346,7 @@ class Examiner:
             limit=plan.limit,
             ahead=plan.ahead,
             granted=granted,
+            servers=self._servers if routine else Servers(self._clock.monotonic, believed_s=0),
         )
         return await checks.run(subject, means, watch)
 

@@ -47,12 +47,15 @@ class BudgetTable:
             con.execute(
                 "DELETE FROM token_request WHERE origin = ? AND (at <= ? OR at > ?)", (origin, now - _MINUTE_MS, now)
             )
-            asked = con.execute("SELECT at FROM token_request WHERE origin = ? ORDER BY at", (origin,))
-            taken = [row["at"] for row in asked]
-            if len(taken) >= limit:
-                return int(taken[-limit] + _MINUTE_MS - now)
-            if taken and now - taken[-1] < spacing_ms:
-                return int(spacing_ms - (now - taken[-1]))
+            taken, last = con.execute(
+                "SELECT count(*), max(at) FROM token_request WHERE origin = ?", (origin,)
+            ).fetchone()
+            if taken >= limit:
+                frees = "SELECT at FROM token_request WHERE origin = ? ORDER BY at DESC LIMIT 1 OFFSET ?"
+                return int(con.execute(frees, (origin, limit - 1)).fetchone()["at"] + _MINUTE_MS - now)
+            spacing = min(spacing_ms, _MINUTE_MS // limit)
+            if taken and now - last < spacing:
+                return int(spacing - (now - last))
             statements.insert(con, "token_request", {"origin": origin, "at": now})
         return 0
 

@@ -12,13 +12,13 @@ import sqlite3
 import threading
 import time
 from contextlib import closing, contextmanager, suppress
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from hub_core.errors import StorageError
 from hub_core.storage.migrations import MIGRATIONS, migrate, refuse_unknown, version_of
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterator
+    from collections.abc import Callable, Generator, Iterator, Sequence
     from pathlib import Path
 
     from hub_core.storage.migrations import Steps
@@ -79,6 +79,7 @@ class Database:
         self.path = path
         self._wait_s = wait_s
         self._turn = threading.Lock()
+        self._shared = _Shared()
         self._open = True
         self._erased = False
         self._marking = threading.Lock()
@@ -99,9 +100,15 @@ class Database:
     def write(self) -> Iterator[sqlite3.Connection]:
         """Give the writing connection inside one `BEGIN IMMEDIATE` transaction.
 
+        Inside `together` it is a part of that transaction, undone by itself when it fails.
+
         Raises:
             StorageError: locked for longer than the timeout, full, or read-only; nothing was written.
         """
+        if self._shared.con:
+            with _part_of(self._shared.con) as con:
+                yield con
+            return
         with self._locked():
             try:
                 self._writer.execute("BEGIN IMMEDIATE")
@@ -118,12 +125,38 @@ class Database:
     @contextmanager
     def read(self) -> Generator[sqlite3.Connection]:
         """Give a short read-only connection that sees one moment of the database; raises StorageError."""
+        if self._shared.con:
+            yield self._shared.con
+            return
         try:
             with closing(self._reader()) as con:
                 con.execute("BEGIN")
                 yield con
         except sqlite3.Error as error:
             _translate(error, "The database cannot be read")
+
+    def together(self, works: Sequence[Callable[[], Any]], *, reading: bool = False) -> list[Any]:
+        """Do works of this thread in one transaction; return what each returned, or the exception it raised.
+
+        Each is whole or undone; all that were not are kept by one commit. `reading` works only read.
+
+        Raises:
+            StorageError: as for `write` and `read`; then none of them was kept.
+        """
+        done: list[Any] = []
+        with self.read() if reading else self.write() as con:
+            self._shared.con = con
+            try:
+                for work in works:
+                    try:
+                        done.append(work())
+                    except Exception as error:
+                        if not con.in_transaction:
+                            raise  # SQLite has undone everything, such as when the disk is full
+                        done.append(error)
+            finally:
+                self._shared.con = None
+        return done
 
     def mark(self) -> int:
         """Return a number that is another one after anything was written, by whichever process; raises StorageError."""
@@ -274,6 +307,27 @@ class Database:
         while (target := self.path.with_name(f"{self.path.name}.before-upgrade-from-{have}.{number}")).exists():
             number += 1
         return target
+
+
+class _Shared(threading.local):
+    """The connection of the transaction that works of this thread share, while there is one."""
+
+    con: sqlite3.Connection | None = None
+
+
+@contextmanager
+def _part_of(con: sqlite3.Connection) -> Iterator[sqlite3.Connection]:
+    con.execute("SAVEPOINT part")
+    try:
+        yield con
+        con.execute("RELEASE part")
+    except BaseException as error:
+        if con.in_transaction:
+            con.execute("ROLLBACK TO part")
+            con.execute("RELEASE part")
+        if isinstance(error, sqlite3.Error):
+            _translate(error, "The database cannot be written")
+        raise
 
 
 def make_private_folder(folder: Path) -> None:
