@@ -154,7 +154,7 @@ def test_watching_goes_on_until_told_to_end(cli: Terminal, told: signal.Signals)
         assert process.stderr
         assert process.stderr.readline().startswith("Watching.")
         with cli.store() as store:
-            until(lambda: store.past.noteworthy(store.overview()[0].id)[0].trigger is Trigger.SCHEDULE)
+            until(lambda: store.past.recent(store.overview()[0].id, 1)[0].trigger is Trigger.SCHEDULE)
             assert store.schedule.watcher().beat_at
         process.send_signal(told)
         out, err = process.communicate(timeout=DEADLINE)
