@@ -230,7 +230,7 @@ def test_row_menu_and_stopping(stage: Stage) -> None:
         tab.button("Stop").click()
         expect(tab.button("Stop")).to_have_count(0)
         tab.settle()
-        assert {len(stage.hub.history(row.id)) for row in stage.hub.accounts()} == {1}
+        assert {len(stage.hub.past.noteworthy(row.id)) for row in stage.hub.accounts()} == {1}
 
 
 def test_hostile_names_and_export(stage: Stage) -> None:

@@ -27,6 +27,7 @@ from hub_core.clock import Clock
 from hub_core.errors import AlreadyLinked, NotFound
 from hub_core.hub import Hub
 from hub_core.keychain import Keychain
+from hub_core.model import Trigger
 from hub_core.sandbox import Sandbox, serve
 from hub_core.sandbox.organizations import ORGANIZATIONS
 from hub_core.settings import Settings
@@ -235,7 +236,7 @@ def nursing(settings: Settings) -> Iterator[Nursery]:
 def whole(settings: Settings) -> set[str]:
     """Open what the killed child left, as the next start does, and return the ids of its accounts.
 
-    The database is sound, every secret opens, and every account has its first check, its transition and its entry.
+    The database is sound, every secret opens, and every account has its first check, its beat, its transition and its entry.
     """
     with closing(Store.open(settings.database)) as store:
         assert store.database.problems() == []
@@ -243,8 +244,11 @@ def whole(settings: Settings) -> set[str]:
         assert keys.locked() == []
         with store.database.read() as con:
             accounts = {row[0] for row in con.execute("SELECT id FROM account")}
-            for table, column in (("checks", "account_id"), ("transition", "account_id")):
-                assert {row[0] for row in con.execute(f"SELECT DISTINCT {column} FROM {table}")} == accounts  # noqa: S608 - names above
+            for table in ("checks", "transition", "last_check"):
+                assert {row[0] for row in con.execute(f"SELECT DISTINCT account_id FROM {table}")} == accounts  # noqa: S608 - names above
+            numbers = {row[0] for row in con.execute("SELECT no FROM account")}
+            for table in ("beat", "rolled"):
+                assert {row[0] for row in con.execute(f"SELECT DISTINCT no FROM {table}")} == numbers  # noqa: S608 - names above
             linked = {row[0] for row in con.execute("SELECT target FROM audit WHERE action = 'link'")}
             unlinked = {row[0] for row in con.execute("SELECT target FROM audit WHERE action = 'unlink'")}
         assert linked - unlinked == accounts
@@ -351,14 +355,14 @@ def test_two_processes_racing_while_one_is_killed(settings: Settings, running: R
     whole(settings)
 
 
-def scheduled(settings: Settings) -> dict[str, list[tuple[int, int]]]:
-    """Return when each scheduled check of each account began and ended."""
-    found: dict[str, list[tuple[int, int]]] = {}
-    with closing(Store.open(settings.database)) as store, store.database.read() as con:
-        for account_id, at, ms in con.execute(
-            "SELECT account_id, at, ms FROM checks WHERE trigger = 'schedule' ORDER BY at"
-        ):
-            found.setdefault(account_id, []).append((at, at + ms))
+def scheduled(settings: Settings) -> dict[str, list[tuple[datetime, datetime]]]:
+    """Return when each scheduled check of each account began, and when it had its answer at the earliest."""
+    found: dict[str, list[tuple[datetime, datetime]]] = {}
+    with closing(Store.open(settings.database)) as store:
+        for row in store.overview():
+            beats = store.past.beats(row.id, datetime.fromtimestamp(0, UTC))
+            scheduled = [beat for beat in beats if beat.trigger is Trigger.SCHEDULE]
+            found[row.id] = [(beat.at, beat.at + timedelta(milliseconds=beat.latency_ms or 0)) for beat in scheduled]
     return found
 
 
@@ -378,10 +382,10 @@ def kill_watchers(settings: Settings, time: FastTime) -> None:
         for number, instant in enumerate(seconds(40, 0.3)):
             (first, second)[number % 2].life("watch", 0.1 + instant)
         assert whole(settings) == ids
-        killed, last = scheduled(settings), round(time.now().timestamp() * 1000)
+        killed, last = scheduled(settings), time.now()
         children = [first.start("watch"), second.start("watch")]
         try:
-            until(lambda: all(checks[-1][0] > last + 1_200_000 for checks in scheduled(settings).values()))
+            until(lambda: all(checks[-1][0] > last + timedelta(minutes=20) for checks in scheduled(settings).values()))
         finally:
             for child in children:
                 kill(child)

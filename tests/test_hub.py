@@ -200,7 +200,7 @@ def test_two_hubs_linking_the_same_organization_at_once(tmp_path: Path, running:
             person.join(30)
         (row,) = one.accounts()
         assert outcomes == [row.id, row.id]
-        assert len(one.history(row.id)) == 1
+        assert len(one.past.noteworthy(row.id)) == 1
 
 
 def test_stages_are_told_while_they_run(hub: Hub, running: RunningSandbox) -> None:
@@ -322,7 +322,7 @@ def test_a_check_during_unlinking_leaves_nothing(hub: Hub, running: RunningSandb
 
     assert hub.check(account_id, watch=watch).failure is None
     assert hub.accounts() == []
-    assert hub.history(account_id) == []
+    assert hub.past.noteworthy(account_id) == []
     assert hub.store.database.problems() == []
 
 
@@ -342,7 +342,7 @@ def test_a_check_during_relinking_does_not_overwrite_it(hub: Hub, running: Runni
     assert reason_of(hub.check(account_id, watch=watch)) is Reason.KEY_NO_LONGER_ACCEPTED
     assert len(relinked) == 1
     assert hub.account(account_id).standing.status is Status.HEALTHY
-    assert hub.history(account_id)[0].trigger is Trigger.RELINK
+    assert hub.past.noteworthy(account_id)[0].trigger is Trigger.RELINK
 
 
 def test_an_exhausted_budget_waits_for_nobody_and_blames_nobody(tmp_path: Path, running: RunningSandbox) -> None:
@@ -379,7 +379,7 @@ def test_checking_many_tells_progress_and_records_all(hub: Hub, running: Running
         "Orchard School": Status.HEALTHY,
         "Cedar Makerspace": Status.LIMITED,
     }
-    assert [len(hub.history(account_id)) for account_id in ids.values()] == [2, 2, 2, 2]
+    assert [len(hub.past.noteworthy(account_id)) for account_id in ids.values()] == [2, 2, 2, 2]
 
 
 def test_checking_many_leaves_out_paused_and_unlinked_ones(hub: Hub, running: RunningSandbox) -> None:
@@ -388,7 +388,7 @@ def test_checking_many_leaves_out_paused_and_unlinked_ones(hub: Hub, running: Ru
     hub.pause(ids["Meadow"], "moving", actor="test")
     steps = [step for step in hub.check_many([*ids.values(), "gone", ids["Cedar"]]) if step]
     assert steps[-1] == Progress(3, 3, steps[-1].label, steps[-1].status)
-    assert len(hub.history(ids["Meadow"])) == 1
+    assert len(hub.past.noteworthy(ids["Meadow"])) == 1
 
 
 def test_checking_none_ends_at_once(hub: Hub) -> None:
@@ -409,7 +409,7 @@ def test_one_account_in_trouble_does_not_stop_the_others(settings: Settings) -> 
     with opened(off) as hub:
         steps = [step for step in hub.check_many(list(ids.values())) if step]
         assert steps[-1].done == 3
-        found = {word: hub.history(account_id)[0].reason for word, account_id in ids.items()}
+        found = {word: hub.past.noteworthy(account_id)[0].reason for word, account_id in ids.items()}
     assert found == {
         "Harbor": Reason.CONNECTION_REFUSED,
         "Alpine": Reason.CONNECTION_REFUSED,
@@ -440,12 +440,12 @@ def test_stopping_keeps_what_was_checked_and_ends_the_rest(hub: Hub, running: Ru
     checked = next(step.label for step in group if step and step.label)
     group.close()
     given = asked(running)
-    histories = {hub.account(account_id).label: len(hub.history(account_id)) for account_id in ids.values()}
+    histories = {hub.account(account_id).label: len(hub.past.noteworthy(account_id)) for account_id in ids.values()}
     assert histories[str(checked)] == 2
     assert histories["Alpine Logistics"] == 1
     assert hub.check(ids["Cedar"]).failure is None
     assert asked(running) == given + 1
-    assert len(hub.history(ids["Alpine"])) == 1
+    assert len(hub.past.noteworthy(ids["Alpine"])) == 1
 
 
 def test_many_are_paced_by_the_budget_of_the_server(tmp_path: Path, running: RunningSandbox) -> None:
@@ -457,7 +457,7 @@ def test_many_are_paced_by_the_budget_of_the_server(tmp_path: Path, running: Run
         waiting = next(step.waiting for step in group if step and step.waiting)
         group.close()
         assert 50 < waiting <= 60
-        assert [len(hub.history(account_id)) for account_id in ids.values()] == [1, 1, 1, 1]
+        assert [len(hub.past.noteworthy(account_id)) for account_id in ids.values()] == [1, 1, 1, 1]
 
 
 def test_a_full_disk_ends_the_group_with_its_sentence(hub: Hub, running: RunningSandbox) -> None:
@@ -514,7 +514,7 @@ def test_a_refused_new_key_keeps_the_old_one(hub: Hub, running: RunningSandbox) 
     with pytest.raises(VerifyFailed) as caught:
         hub.relink(account_id, hub.read_new_key(account_id, "x" * 30), actor="test")
     assert reason_of(caught.value.check) is Reason.KEY_NEVER_ACCEPTED
-    assert len(hub.history(account_id)) == 1
+    assert len(hub.past.noteworthy(account_id)) == 1
     assert hub.check(account_id).failure is None
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from hub_core.model import Outcome, Reason, RegionId, Stage, Status, Trigger
+from hub_core.model import Reason, RegionId, Status, Trigger
 from hub_core.sandbox import Fault, Sandbox, serve
 from tests.linked import installation
 from tests.scaled import FastTime, fill, organizations, until, watched
@@ -21,10 +21,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from hub_core.history import Beat
     from hub_core.hub import Hub
     from hub_core.sandbox import RunningSandbox
     from hub_core.settings import Settings
-    from hub_core.storage.store import StoredCheck
 
 LONG_AGO = timedelta(hours=3)
 
@@ -43,18 +43,16 @@ def two_hosts(folder: Path, *running: RunningSandbox, **options: object) -> Sett
     return installation(folder, running[0], outbound_loopback=targets, **options)
 
 
-def scheduled(hub: Hub, account_id: str) -> list[StoredCheck]:
+def scheduled(hub: Hub, account_id: str) -> list[Beat]:
     """Return what the scheduler found of an account, oldest first."""
-    return [c for c in reversed(hub.history(account_id, 1000)) if c.trigger is Trigger.SCHEDULE]
+    return [beat for beat in reversed(hub.past.recent(account_id, 1000)) if beat.trigger is Trigger.SCHEDULE]
 
 
-def stage(check: StoredCheck, which: Stage) -> Outcome | None:
-    return next((seen.outcome for seen in check.observations if seen.stage is which), None)
-
-
-def overlaps(checks: list[StoredCheck]) -> int:
-    """Count the checks of one account that began before the one before had ended."""
-    return sum(later.at < earlier.at + timedelta(milliseconds=earlier.ms) for earlier, later in pairwise(checks))
+def overlaps(checks: list[Beat]) -> int:
+    """Count the checks of one account that began before the one before had its answer."""
+    return sum(
+        later.at < earlier.at + timedelta(milliseconds=earlier.latency_ms or 0) for earlier, later in pairwise(checks)
+    )
 
 
 def test_two_hundred_accounts_are_judged_after_a_restart_as_fast_as_the_limit_allows(tmp_path: Path) -> None:
@@ -102,8 +100,8 @@ def test_two_watchers_on_one_database_keep_one_rhythm(tmp_path: Path) -> None:
         gaps = [later.at - earlier.at for earlier, later in pairwise(checks)]
         assert max(gaps) < timedelta(minutes=7)
         assert sorted(gaps)[len(gaps) // 2] > timedelta(minutes=4)
-        fresh = [check.at for check in checks if stage(check, Stage.TOKEN) is Outcome.PASS]
-        light = [check for check in checks if stage(check, Stage.TOKEN) is Outcome.SKIP]
+        fresh = [check.at for check in checks if not check.light]
+        light = [check for check in checks if check.light]
         assert len(light) > len(fresh) > 1
         assert max(later - earlier for earlier, later in pairwise(fresh)) < timedelta(minutes=23)
 
@@ -142,7 +140,7 @@ def test_a_refused_key_is_found_at_once_and_not_hammered(tmp_path: Path) -> None
         (fallen,) = [t for t in hub.transitions(account_id) if t.after is Status.FAILING]
         assert not hub.watching.stale(hub.account(account_id))
     doubt = next(n for n, check in enumerate(checks) if check.reason is Reason.TOKEN_NOT_DELIVERED)
-    assert checks[doubt].status is Status.HEALTHY
+    assert (checks[doubt].status, checks[doubt].down) == (Status.UNKNOWN, False)
     assert checks[doubt + 1].at - checks[doubt].at < timedelta(minutes=2)
     assert (standing.reason, fallen.reason) == (Reason.KEY_NO_LONGER_ACCEPTED, Reason.KEY_NO_LONGER_ACCEPTED)
     after = [check for check in checks if check.at >= fallen.at]
@@ -166,7 +164,7 @@ def test_an_outage_is_unreachable_after_three_checks_and_over_after_one(
         checks = scheduled(hub, account_id)
         back, gone, *_ = hub.transitions(account_id)
     failed = [check for check in checks if check.reason is Reason.APPLICATION_DOWN]
-    assert [check.status for check in failed[:3]] == [Status.HEALTHY, Status.HEALTHY, Status.UNREACHABLE]
+    assert [(check.status, check.down) for check in failed[:3]] == [(Status.UNREACHABLE, True)] * 3
     assert (gone.at, gone.after, back.after) == (failed[0].at, Status.UNREACHABLE, Status.HEALTHY)
     told = [record.getMessage() for record in caplog.records if account_id in record.getMessage()]
     assert told == [
@@ -224,7 +222,7 @@ def test_an_account_that_cannot_be_evaluated_is_left_alone_for_an_hour(
         until(lambda: all(len(scheduled(hub, i)) > 1 for i in others))
         (pushed,) = scheduled(hub, broken)
         assert pushed.reason is Reason.INTERNAL
-        assert pushed.status is Status.HEALTHY
+        assert (pushed.status, pushed.down) == (Status.UNKNOWN, False)
         with hub.store.database.read() as con:
             next_at = con.execute("SELECT next_at FROM schedule WHERE account_id = ?", (broken,)).fetchone()[0]
         assert next_at == pytest.approx((pushed.at + timedelta(hours=1)).timestamp() * 1000, abs=1)
