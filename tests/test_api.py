@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import os
 import sqlite3
@@ -19,6 +20,7 @@ from hub_core.errors import StorageError
 from hub_core.settings import Settings
 from hub_core.web import fields
 from hub_core.web.openapi import document
+from hub_core.web.routes import for_machines
 from tests.linked import Hands, opened
 from tests.machines import Machines, failing, record, refused, served, well
 from tests.scaled import proven, until
@@ -178,6 +180,13 @@ def test_the_last_use_is_noted(hub: Hub, machines: Machines) -> None:
         return {scope for token in hub.access.tokens() if token.last_used_at for scope in token.scopes}
 
     until(lambda: used() == {Scope.READ})  # it is written after the answer
+
+
+def test_nothing_runs_on_the_loop_of_the_sockets(hub: Hub) -> None:
+    """No route is a coroutine, so that each runs on a thread and a slow database holds up nobody's page."""
+    found = for_machines(hub)
+    assert {route.path for route in found} >= {"/metrics", "/api/v1/accounts", "/badge/{account_id}.svg"}
+    assert [route.path for route in found if inspect.iscoroutinefunction(route.endpoint)] == []
 
 
 # ---- what it tells

@@ -15,8 +15,11 @@ from typing import TYPE_CHECKING
 import pytest
 
 from hub_core import __version__
+from hub_core.access import Scope, written_out
+from hub_core.settings import Settings
 from hub_core.storage.store import Store
 from hub_core.web import launch
+from tests.linked import opened
 from tests.scaled import until
 from tests.serving import (
     ROOT,
@@ -91,6 +94,11 @@ def test_health(server: Server) -> None:
         ("/media/nothing.csv", 404),
         ("/static/nothing.js", 200),
         ("//evil.example", 400),
+        ("/metrics", 401),
+        ("/api/v1/accounts", 401),
+        ("/api/v1/openapi.json", 200),
+        ("/api/v2", 404),
+        ("/badge/nobody.svg", 404),
     ],
 )
 def test_every_answer_is_guarded(server: Server, path: str, expected: int) -> None:
@@ -103,6 +111,31 @@ def test_every_answer_is_guarded(server: Server, path: str, expected: int) -> No
     assert answer.headers["referrer-policy"] == "no-referrer"
     if answer.headers.get("content-type", "").startswith("text/html"):
         assert answer.headers["cache-control"] == "no-store"
+
+
+def test_programs_read_with_a_token_only(server: Server) -> None:
+    """Behind Streamlit's own middleware the API and the metrics answer a token, and take or give no cookie."""
+    folder = server.log_file.parent
+    with opened(Settings(data=folder / "data", config=folder / "config", sandbox_port=server.sandbox_port)) as hub:
+        token, secret = hub.access.create("test", list(Scope), 1, actor="test")
+        sent = {"Authorization": f"Bearer {written_out(secret)}"}
+        for path, content_type in (
+            ("/api/v1/accounts", "application/json"),
+            ("/api/v1/incidents", "application/json"),
+            ("/metrics", "text/plain; version="),
+        ):
+            answer = ask(server.port, path, headers=sent)
+            assert answer.status == 200
+            assert answer.headers["content-type"].startswith(content_type)
+            assert answer.headers["cache-control"] == "no-store"
+            assert "set-cookie" not in answer.headers
+            assert ask(server.port, path, method="HEAD", headers=sent).body == ""
+            assert ask(server.port, path, method="POST", headers=sent).status == 405
+            assert ask(server.port, path, headers=sent | {"Origin": "http://evil.example"}).status == 403
+            assert ask(server.port, path, headers=sent, host=f"evil.example:{server.port}").status == 421
+        hub.access.revoke(token.id, actor="test")
+        assert ask(server.port, "/metrics", headers=sent).status == 401
+    assert written_out(secret) not in server.log
 
 
 def test_rebinding_is_refused(server: Server) -> None:
