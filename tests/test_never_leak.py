@@ -20,6 +20,7 @@ from urllib.parse import quote
 import httpx
 import pytest
 
+from hub_core.access import Scope
 from hub_core.clock import Clock
 from hub_core.errors import HubError, VerifyFailed
 from hub_core.exports import to_csv, to_json
@@ -32,6 +33,7 @@ from hub_core.storage.seal import MasterKey
 from tests import paging
 from tests.leaks import forms, leaks, leaks_in_folder, texts_within
 from tests.linked import Hands, form, installation, organization, reset, sandbox_without_limits
+from tests.machines import served as served_to_machines
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -228,8 +230,19 @@ def every_flow(hub: Hub, running: RunningSandbox, evidence: Evidence, folder: Pa
     now = hub.clock.now()
     (folder / "export.csv").write_text(to_csv(hub.accounts(), now=now))
     (folder / "export.json").write_text(to_json(hub.accounts(), now=now))
+    canaries |= every_door(hub, row.id, evidence)
     evidence.living()
     return canaries
+
+
+def every_door(hub: Hub, account_id: str, evidence: Evidence) -> dict[str, str]:
+    """Read everything that programs can read, rightly and wrongly, and return the API tokens."""
+    hub.access.set_badge(account_id, True, actor="x")
+    paths = ("accounts", f"accounts/{account_id}", "incidents", "openapi.json", "accounts?cursor=x&limit=x")
+    with served_to_machines(hub) as machines:
+        for path in (*(f"/api/v1/{path}" for path in paths), "/metrics", f"/badge/{account_id}.svg"):
+            evidence.note(*(machines.get(path, scope=scope) for scope in (None, *Scope)))
+        return {f"api token to {scope}": machines.token(scope) for scope in Scope}
 
 
 def test_no_flow_leaks(tmp_path: Path, running: RunningSandbox, caplog: pytest.LogCaptureFixture) -> None:
