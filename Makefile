@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 .DEFAULT_GOAL := run
-.PHONY: run test check fix bench matrix soak docs lock clean
+.PHONY: run test check fix bench matrix simulate soak docs lock clean
 
 # The stamps carry the lock's content: nothing is installed again while it is unchanged.
 $(VENV)/.runtime: requirements.lock pyproject.toml
@@ -38,6 +38,9 @@ bench: $(VENV)/.dev
 
 matrix: $(VENV)/.dev
 	$(BIN)/python tools/matrix.py
+
+simulate: $(VENV)/.dev
+	$(BIN)/python tools/simulate.py $(ARGS)
 
 # An hour unless told otherwise: make soak ARGS="--minutes 5"
 soak: $(VENV)/.dev
