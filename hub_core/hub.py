@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Self
 
 from hub_core import drafts
 from hub_core.access import Access
+from hub_core.alerts.alerts import Alerts
 from hub_core.bitwarden.credentials import parse_block, parse_key
 from hub_core.bitwarden.regions import sibling
 from hub_core.bitwarden.transport import resolve
@@ -93,6 +94,15 @@ class Hub:
         self.glances = Glances(store, self.watching, self.windows, clock)
         self._held = Held(clock)
         self.access = Access(store.database, clock)
+        self.alerts = Alerts(
+            store,
+            self.keychain,
+            self._engine,
+            settings=settings,
+            clock=clock,
+            resolve=resolve,
+            maintained=lambda subject: self.windows.open_for(subject.id, subject.tags),
+        )
 
     @classmethod
     def open(
@@ -261,7 +271,15 @@ class Hub:
             pass
 
     def start_watching(self, *, lease_s: float = LEASE_S) -> None:
-        """Check every account on its rhythm until the hub is closed; harmless while somebody else does."""
-        self._engine.start(
-            Scheduler(self.store, self._examiner, clock=self.clock, keep=_keep(self.settings), lease_s=lease_s).run
+        """Check every account on its rhythm and tell people, until the hub is closed; harmless while others do."""
+        pinger = self.alerts.pinger()
+        scheduler = Scheduler(
+            self.store,
+            self._examiner,
+            clock=self.clock,
+            keep=_keep(self.settings),
+            lease_s=lease_s,
+            after_pass=pinger.after_pass if pinger else None,
         )
+        self._engine.start(scheduler.run)
+        self._engine.start(self.alerts.teller().run)

@@ -6,14 +6,18 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from hub_core.errors import MasterKeyError, SealError
+from hub_core.storage.channels import channel_place
 from hub_core.storage.codec import Sealed, bound_origins
 from hub_core.storage.keys import find_key
 from hub_core.storage.seal import Sealer
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from hub_core.clock import Clock
     from hub_core.model import ApiKey, Endpoints, Secret
     from hub_core.settings import Settings
+    from hub_core.storage.channels import SealedChannel
     from hub_core.storage.seal import KeyringRow, MasterKey, Place
     from hub_core.storage.statements import Ring
     from hub_core.storage.store import Store
@@ -84,6 +88,19 @@ class Keychain:
         if stored.token is None:
             raise SealError("This account has no stored secret any more; relink it.")
         return self.open_at(stored.token, stored.place, ring)
+
+    def sealing(self, secret: Secret) -> Callable[[Place, Ring], str]:
+        """Return what seals a secret for a place, with the data keys of the transaction that stores it."""
+        return lambda place, ring: self.seal_at(secret, place, ring)
+
+    def open_channel(self, stored: SealedChannel, ring: Ring) -> tuple[Secret, Secret | None]:
+        """Open a channel's address and signing secret; raises SealError, MasterKeyError."""
+        if stored.target is None:
+            raise SealError("This channel has no stored address any more; enter it again.")
+        target = self.open_at(stored.target, channel_place(stored.channel_id, "target"), ring)
+        if stored.secret is None:
+            return target, None
+        return target, self.open_at(stored.secret, channel_place(stored.channel_id, "secret"), ring)
 
     def seal_at(self, secret: Secret, place: Place, ring: Ring) -> str:
         """Return a secret sealed for a place of its own, such as a channel's address; raises MasterKeyError."""

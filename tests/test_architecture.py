@@ -93,9 +93,14 @@ def test_importing_the_core_loads_nothing_heavy(module: str) -> None:
 
 
 def test_secrets_are_revealed_in_few_modules_only() -> None:
-    """`reveal()` is called where a secret is sealed, where it is sent, and where a new API token is shown once."""
+    """`reveal()` is called where a secret is sealed, where it is sent, and where what was made here is shown once."""
     found = {name(path) for path in PRODUCT if any(call.endswith(".reveal") for call in calls(path))}
-    assert found == {"hub_core/storage/seal.py", "hub_core/bitwarden/client.py", "hub_core/access.py"}
+    assert found == {
+        "hub_core/storage/seal.py",
+        "hub_core/bitwarden/client.py",
+        "hub_core/alerts/sending.py",
+        "hub_core/access.py",
+    }
 
 
 def test_sql_is_in_the_storage_only() -> None:
@@ -108,13 +113,18 @@ def test_sql_is_in_the_storage_only() -> None:
     }
 
 
-def test_http_is_in_one_package_only() -> None:
-    """Only `bitwarden/` makes requests; everything else hands values to it."""
+def test_http_is_in_two_packages_only() -> None:
+    """Only `bitwarden/` makes requests to servers, and only `alerts/` to channels; all else hands values to them."""
     clients = ("httpx", "httpcore", "h11", "requests", "urllib3", "aiohttp", "http", "truststore")
-    found = importers(*clients, among=PRODUCT) - inside("hub_core/bitwarden/")
+    found = importers(*clients, among=PRODUCT) - inside("hub_core/bitwarden/", "hub_core/alerts/posting.py")
     # The sandbox is a server; the gate and the routes answer requests.
     assert {path for path in found if not path.startswith(("hub_core/sandbox/", "hub_core/web/"))} == set()
     assert not any(module in {"urllib.request", "http.client"} for path in PRODUCT for module in imported(path))
+
+
+def test_apprise_stays_in_its_own_process() -> None:
+    """Only the child process imports Apprise: it chooses hosts and writes logs as it likes."""
+    assert importers("apprise", among=PRODUCT) == {"hub_core/alerts/apprise_child.py"}
 
 
 def test_cryptography_is_in_few_modules() -> None:

@@ -83,8 +83,8 @@ class Channels:
                 "name": draft.name,
                 "kind": draft.kind,
                 "hint": draft.hint,
-                "target": seal_target(place(channel_id, "target"), ring),
-                "secret": seal_secret(place(channel_id, "secret"), ring) if seal_secret else None,
+                "target": seal_target(channel_place(channel_id, "target"), ring),
+                "secret": seal_secret(channel_place(channel_id, "secret"), ring) if seal_secret else None,
                 "enabled": 1,
                 "rules": dump_rules(draft.rules),
                 "made_at": codec.to_ms(at),
@@ -112,10 +112,10 @@ class Channels:
             if draft.rules.summary_at != load_rules(row["rules"]).summary_at:
                 values["summed_on"] = summed_on.isoformat()
             if seal_target:
-                values["target"] = seal_target(place(channel_id, "target"), ring)
+                values["target"] = seal_target(channel_place(channel_id, "target"), ring)
                 values |= {"hint": draft.hint, "failing_since": None, "error": "", "stopped": ""}
             if seal_secret:
-                values["secret"] = seal_secret(place(channel_id, "secret"), ring)
+                values["secret"] = seal_secret(channel_place(channel_id, "secret"), ring)
             _update(con, channel_id, values)
             statements.audit(
                 con, actor, "channel change", at=at, target=channel_id, address=bool(seal_target), host=draft.hint or ""
@@ -143,7 +143,7 @@ class Channels:
             statements.audit(con, actor, action, at=at, target=channel_id)
 
 
-def place(channel_id: str, column: str) -> Place:
+def channel_place(channel_id: str, column: str) -> Place:
     """Return where a channel's sealed text belongs."""
     return Place(table="channel", row=channel_id, column=column, client_id="", origin="")
 
@@ -165,7 +165,7 @@ def reseal_channels(con: sqlite3.Connection, reseal: Callable[[str, Place], str]
     for row in sealed_channels(con):
         for column, token in (("target", row.target), ("secret", row.secret)):
             if token is not None:
-                _update(con, row.channel_id, {column: reseal(token, place(row.channel_id, column))})
+                _update(con, row.channel_id, {column: reseal(token, channel_place(row.channel_id, column))})
                 number += 1
     return number
 
