@@ -5,19 +5,24 @@ from __future__ import annotations
 import csv
 import io
 import json
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import pytest
 
+from hub_core.cli.accounts import _is_well
 from hub_core.cli.entry import Wrong
 from hub_core.cli.find import find
 from hub_core.sandbox import Fault
 from hub_core.settings import Settings
 from tests.linked import opened
+from tests.machines import well
 from tests.terminal import Terminal, organization
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from hub_core.hub import Hub
 
 MEADOW, HARBOR, ORCHARD, CEDAR = map(organization, ("Meadow", "Harbor", "Orchard", "Cedar"))
 ROW = {
@@ -183,6 +188,16 @@ def test_an_account_that_could_not_be_judged_is_not_called_well(cli: Terminal) -
         ran = cli("check", "Meadow", "--json")
     assert ran.json["accounts"][0]["status"] == "healthy"
     assert (ran.json["well"], ran.code) == (False, 1)
+
+
+def test_an_account_whose_turn_never_came_is_not_called_well(hub: Hub) -> None:
+    """What was found before the run began does not stand for it, however good it was."""
+    began = hub.clock.now()
+    stored = well(hub)
+    (row,) = hub.accounts()
+    assert row.id == stored
+    assert _is_well(hub, row, began)
+    assert not _is_well(hub, row, hub.clock.now() + timedelta(seconds=1))
 
 
 def test_all_leaves_out_paused_accounts_and_naming_one_is_refused(cli: Terminal) -> None:

@@ -18,6 +18,7 @@ from hub_core.model import Lifecycle, RegionId, Status
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from datetime import datetime
 
     from hub_core.hub import Hub
     from hub_core.model import Account
@@ -78,10 +79,11 @@ def check(*, accounts: tuple[str, ...], every: bool, tags: tuple[str, ...], as_j
         raise click.UsageError("Name the accounts to check, or give --all, or --tag.")
     with open_hub() as hub:
         ids = _chosen(hub.accounts(), accounts, tags)
+        began = hub.clock.now()
         _check(hub, ids)
         hub.sum_up()
         checked = _worst_first(hub, [row for row in hub.accounts() if row.id in ids])
-        well = [_is_well(hub, row) for row in checked]
+        well = [_is_well(hub, row, began) for row in checked]
         if as_json:
             _show_run(hub, checked, well)
         else:
@@ -158,11 +160,10 @@ def _check(hub: Hub, account_ids: Sequence[str]) -> None:
                 output.say(f"{icon} {step.done} of {step.total}: {step.label}: {word}")
 
 
-def _is_well(hub: Hub, row: AccountRow) -> bool:
-    """Tell whether an account works; one that could not be judged just now is not called well."""
-    last = hub.past.last_check(row.id)
-    failed = last is not None and any(seen.outcome == "fail" for seen in last.observations)
-    return row.status in _WELL and not failed
+def _is_well(hub: Hub, row: AccountRow, began: datetime) -> bool:
+    """Tell whether an account works; one that could not be judged since the run began is not called well."""
+    found = [beat.status for beat in hub.past.beats(row.id, began)]
+    return row.status in _WELL and bool(found) and _WELL.issuperset(found)
 
 
 def _worst_first(hub: Hub, rows: Sequence[AccountRow]) -> list[AccountRow]:
