@@ -31,6 +31,10 @@ _MARKED: Final = {text.word: f"{text.mark} {text.word}" for text in (*texts.STAT
 _COLORS: Final = {"green": "#13795b", "blue": "#175ddc", "orange": "#b45f06", "red": "#c3272f", "gray": "#6b7686"}
 
 
+# The keys of the filters stand in the address. They are other ones than on the Accounts page: a search there would
+# come along to this page otherwise.
+
+
 class Line(NamedTuple):
     """An incident, and the account it is of."""
 
@@ -78,7 +82,7 @@ def _span() -> timedelta:
             "Within the last", list(_SPANS), default="30 days", key="span", required=True, bind="query-params"
         )
         st.text_input(
-            "Search", key="q", type="search", live="300ms", placeholder="Account, tag or note", bind="query-params",
+            "Search", key="who", type="search", live="300ms", placeholder="Account, tag or note", bind="query-params",
             width=260,
         )  # fmt: skip
     return timedelta(days=_SPANS[chosen or "30 days"])
@@ -93,7 +97,7 @@ def _lines(span: timedelta) -> list[Line]:
 
 def _filtered(lines: Sequence[Line]) -> list[Line]:
     wanted_regions, tags, causes = _pickers(lines)
-    needle = (state.get("q") or "").strip().casefold()
+    needle = (state.get("who") or "").strip().casefold()
     which = state.get("show")
     return [
         line
@@ -109,8 +113,8 @@ def _filtered(lines: Sequence[Line]) -> list[Line]:
 
 def _pickers(lines: Sequence[Line]) -> tuple[list[str], list[str], list[str]]:
     """Show the filters that have something to choose, and return what was chosen."""
-    here = {line.row.region for line in lines} | set(state.get("in") or ())
-    tags = sorted({tag for line in lines for tag in line.row.tags} | set(state.get("tag") or ()), key=str.casefold)
+    here = {line.row.region for line in lines} | set(state.get("where") or ())
+    tags = sorted({tag for line in lines for tag in line.row.tags} | set(state.get("tagged") or ()), key=str.casefold)
     causes = sorted({telling.cause(line.incident.reason) for line in lines} | set(state.get("cause") or ()))
     with st.container(horizontal=True, vertical_alignment="bottom"):
         chosen_regions = (
@@ -119,14 +123,14 @@ def _pickers(lines: Sequence[Line]) -> tuple[list[str], list[str], list[str]]:
                 [row.id.value for row in regions.REGIONS if row.id in here],
                 format_func=lambda region: regions.region(RegionId(region)).name,
                 selection_mode="multi",
-                key="in",
+                key="where",
                 bind="query-params",
                 wrap=True,
             )
             if len(here) > 1
             else []
         )
-        chosen_tags = st.multiselect("Tag", tags, key="tag", bind="query-params", width=220) if tags else []
+        chosen_tags = st.multiselect("Tag", tags, key="tagged", bind="query-params", width=220) if tags else []
         chosen_causes = (
             st.multiselect("Cause", causes, key="cause", bind="query-params", width=360) if len(causes) > 1 else []
         )

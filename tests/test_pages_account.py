@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import json
+import re
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import pytest
 
 from hub_core import __version__, texts
+from hub_core.health.maintenance import Once, Scope
 from hub_core.model import Lifecycle, Status
 from hub_core.sandbox import Fault
+from tests.lived import Life, live, populate
 from tests.paging import Visitor, change_row, check, hub, link, organization, own_hub, rotate, sandbox
 
 if TYPE_CHECKING:
@@ -392,6 +396,184 @@ def test_locked_secret(account: Account) -> None:
     assert "Failing" in badge(visitor)
     visitor.press("mend").fill(relink_secret=organization("Meadow").secret).press("relink_go")
     assert hub().account(account.id).standing.status is Status.HEALTHY
+
+
+# ---- what has been
+
+
+def lived(life: Life, *, days: int = 30) -> Account:
+    """Let a made-up account have lived for a month."""
+    now = hub().clock.now()
+    (account_id,) = populate(hub(), 1, at=now - timedelta(days=days + 1))
+    live(hub(), until=now, days=days, lives=[life])
+    return hub().account(account_id)
+
+
+def figures(visitor: Visitor) -> dict[str, str]:
+    """Return the figures by their labels."""
+    return {m.label: m.value for m in visitor.at.metric}
+
+
+@pytest.mark.parametrize(
+    ("life", "day", "month"),
+    [(Life.DEGRADED, "100 %", "100 %"), (Life.FAILING, "0.00 %", "9"), (Life.PAUSED, "not judged", "100 %")],
+)
+def test_uptime(life: Life, day: str, month: str) -> None:
+    """Uptime is told for a day, a week and a month; what was not judged is no number."""
+    found = figures(page(lived(life)))
+    assert found["Uptime 24 h"] == day
+    assert found["Uptime 30 days"].startswith(month)
+
+
+def test_a_day_and_a_quarter_in_words() -> None:
+    """Under the strips stands what they show: how many checks found what, and how long nothing was judged."""
+    captions = page(lived(Life.MAINTAINED)).texts("caption")
+    day, quarter = (text.replace("\u00a0", " ") for text in captions[1:3])
+    assert re.search(r"\d{3} up .* maintenance 2 h", day)
+    assert re.search(r"3[01] no trouble .* 59|60 not judged", quarter)
+    assert "hub not running" not in day
+
+
+def test_a_pause_and_a_stop_of_the_hub_are_told_apart() -> None:
+    """Where nobody checked, it is said whether a person wanted that."""
+    paused = lived(Life.PAUSED)
+    assert "paused 23 h" in page(paused).texts("caption")[1].replace("\u00a0", " ")
+    with hub().store.database.write() as con:
+        con.execute("DELETE FROM beat")
+        con.execute("DELETE FROM hourly")
+    assert "hub not running 23 h" in page(paused).texts("caption")[1].replace("\u00a0", " ")
+
+
+def test_days_can_be_read_as_a_table() -> None:
+    """Every day is a row too, the latest first, for whoever cannot see the bars."""
+    frame = page(lived(Life.FLAPPING)).at.dataframe[0].value
+    assert len(frame) == 90
+    assert frame["Day (UTC)"][0] == hub().clock.now().strftime("%Y-%m-%d")
+    assert "down 1 to 5 %" in set(frame["Found"])
+    assert frame["Found"][89] == "not judged"
+
+
+@pytest.mark.parametrize("span", ["24 h", "7 days", "30 days"])
+def test_latency_has_a_range(span: str) -> None:
+    """The range of the latency chart stands in the address, and the chart can be read without seeing it."""
+    visitor = page(lived(Life.SLOW), range=span)
+    assert visitor.value("range") == span
+    (told,) = [chart.proto.alt for chart in visitor.at.get("vega_lite_chart") if "Latency" in chart.proto.alt]
+    assert re.fullmatch(r"Latency: the median was between \d+ and \d+ ms, the slowest .* up to \d+ ms", told)
+
+
+def test_incidents_of_an_account() -> None:
+    """The last incidents open to their story, earlier ones are a line each."""
+    visitor = page(lived(Life.FLAPPING))
+    folds = [fold.label for fold in visitor.at.expander]
+    assert sum("could not be reached" in label for label in folds) == 5
+    assert any("earlier ones" in label for label in folds)
+    assert "Closed after" in visitor.text
+
+
+def test_what_changed() -> None:
+    """A server that was updated is told with both versions."""
+    assert "**Server version** from 2026.7.1 to 2026.8.0" in page(lived(Life.WELL)).text
+
+
+def test_the_furthest_proof(account: Account) -> None:
+    """How far the last check came is said, and since when."""
+    assert "Furthest proof: **The key belongs to this organization** (step 7 of 7)" in page(account).text
+    rotate("Meadow")
+    check(account)
+    assert "Furthest proof: **The server introduced itself** (step 4 of 7)" in page(account).text
+
+
+def test_everything_that_is_degraded_is_listed(account: Account) -> None:
+    """The worst reason has the banner; the others are listed beneath it."""
+    sandbox().faults.set("us", Fault.CLOCK_AHEAD)
+    visitor = broken(account, Fault.FORBIDDEN, at="/public/groups")
+    assert "Degraded" in badge(visitor)
+    told = visitor.texts("warning")[0] + visitor.text
+    assert "Also: **" in told
+    assert "clock differ" in told
+    assert "could not be read" in told
+
+
+def test_worth_knowing(account: Account) -> None:
+    """An old key, few seats, a newer server elsewhere and a twin are told, and change no status."""
+    now = hub().clock.now()
+    other = link("Harbor", label="Twin *elsewhere*")
+    change_row(account.id, key_entered_at=now - timedelta(days=400))
+    facts = {"server_kind": "official", "server_version": "2020.1.0", "members": {"confirmed": 99}, "seats": 100}
+    change_row(account.id, facts=json.dumps(facts))
+    change_row(other.id, client_id=account.client_id, identity_origin="https://elsewhere.example")
+    visitor = page(account)
+    assert "in use here for 400 days. Consider asking an Owner" in visitor.text
+    assert "99 of 100 seats are taken: 1 is left." in visitor.text
+    assert "Its server runs version 2020.1.0; that of another account, Twin *elsewhere*, runs 2026" in visitor.text
+    assert "linked here as Twin *elsewhere*, too" in visitor.text
+    assert "Healthy" in badge(visitor)
+
+
+def test_unlinked_while_the_page_is_open(account: Account) -> None:
+    """A page that refreshes itself says that its account is gone."""
+    visitor = page(account)
+    hub().unlink(account.id, account.label, actor="somebody")
+    assert visitor.run().at.title[0].value == "No such account"
+
+
+# ---- history
+
+
+def test_older_checks_are_one_click_away() -> None:
+    """The history shows the last 200 checks, and older ones when asked."""
+    visitor = page(lived(Life.WELL), do="History")
+    assert len(visitor.at.dataframe[0].value) == 200
+    assert len(visitor.press("history_older").at.dataframe[0].value) == 400
+
+
+def test_stages_of_a_check_that_was_kept(account: Account) -> None:
+    """Choosing a check that is kept with its stages shows them."""
+    rotate("Meadow")
+    check(account)
+    visitor = page(account, do="History")
+    assert "The server introduced itself" not in visitor.text
+    visitor.at.session_state["noteworthy_table"] = {"selection": {"rows": [0], "columns": [], "cells": []}}
+    visitor.run()
+    assert "The server introduced itself" in visitor.text
+    assert "The organization can be read" not in visitor.text
+
+
+# ---- maintenance
+
+
+def test_a_window_is_added_and_removed(account: Account) -> None:
+    """A window for the account is open at once, said on every view, and removed by one click."""
+    visitor = page(account, do="Maintenance").fill(window_note="new *disks*").press("window_add")
+    (window,) = hub().windows.list()
+    assert (window.target, window.note) == (account.id, "new *disks*")
+    assert "open now" in visitor.text
+    for view in ("Overview", "History", "Maintenance"):
+        assert any(
+            "In maintenance until" in text and "new *disks*" in text for text in page(account, do=view).texts("info")
+        )
+    visitor.press(f"window_remove_{window.id}")
+    assert not hub().windows.list()
+    assert not page(account).at.info
+
+
+def test_windows_of_others_are_not_removed_here(account: Account) -> None:
+    """A window for a tag is listed where it applies, and is not taken from everybody by way of one account."""
+    now = hub().clock.now()
+    rule = Once(now, now + timedelta(hours=1))
+    window = hub().windows.add(Scope.TAG, "PROD", rule, "", actor="test")
+    visitor = page(account, do="Maintenance")
+    assert "Accounts tagged PROD" in visitor.text
+    assert f"window_remove_{window.id}" not in visitor.buttons
+
+
+def test_a_window_that_is_over_is_refused(account: Account) -> None:
+    """What cannot be is said in a sentence, and nothing is added."""
+    past = hub().clock.now().replace(tzinfo=None) - timedelta(days=2)
+    visitor = page(account, do="Maintenance").fill(window_begins=past).press("window_add")
+    assert "over already" in visitor.texts("error")[0]
+    assert not hub().windows.list()
 
 
 # ---- about
