@@ -128,7 +128,8 @@ def live(
             _tell(told, life, beats, until, until - beats_days * DAY)
             _write_standing(con, life, beats)
         for (where, key), rows in told.items():
-            _spread(con, where, rows, key=key)
+            if rows:
+                _spread(con, where, rows, key=key)
         con.execute("DROP TABLE lived")
     return who
 

@@ -31,9 +31,9 @@ _OVERVIEW = (
     "checked_at, key_proven_at, server_kind, server_version, account.latency_ms, certificate_ends, "
     "sealed IS NULL, CASE WHEN refusals THEN key_at END, link_proven_at"
 )
-_WITH_PAST = ", no, last_check.at, last_check.ms"
+_WITH_PAST = ", account.no, last_check.at, last_check.ms, rolled.hour"
 _FROM = " FROM account JOIN schedule ON schedule.account_id = id"
-_LAST_CHECK = " LEFT JOIN last_check ON last_check.account_id = id"
+_PAST = " JOIN rolled ON rolled.no = account.no LEFT JOIN last_check ON last_check.account_id = id"
 _WIDTH = 19
 
 
@@ -60,17 +60,20 @@ def rows(con: sqlite3.Connection) -> list[AccountRow]:
 def lines(con: sqlite3.Connection, known: Mapping[str, Line], now: datetime) -> dict[str, Line]:
     """Return a line for each account; only what is stored otherwise than in the known line is read anew."""
     con.row_factory = None
-    found = con.execute(_OVERVIEW + _WITH_PAST + _FROM + _LAST_CHECK).fetchall()
+    found = con.execute(_OVERVIEW + _WITH_PAST + _FROM + _PAST).fetchall()
     told = {row[1]: row for row in con.execute(INCIDENT + "WHERE i.closed_at IS NULL")}
     shared = _neighbours(found)
     aged = _aged(known, hour_of(now))
     made = {}
     for values in found:
         account_id = values[0]
-        stored = (*values, shared[values[4]], told.get(account_id))
+        # Summing up changes nothing that is shown, so up to which hour it went is left out.
+        stored, neighbours = (*values[:-1], told.get(account_id)), shared[values[4]]
         line = known.get(account_id)
         if line is None or account_id in aged or line.stored != stored:
-            line = _line(con, stored, now)
+            line = _line(con, stored, neighbours, values[-1], now)
+        elif line.row.neighbours != neighbours:
+            line = line._replace(row=line.row._replace(neighbours=neighbours))
         made[account_id] = line
     return made
 
@@ -109,17 +112,17 @@ def _aged(known: Mapping[str, Line], hour: int) -> set[str]:
     return {account_id for _, account_id in found[:AGED_AT_ONCE]}
 
 
-def _line(con: sqlite3.Connection, stored: tuple[Any, ...], now: datetime) -> Line:
+def _line(con: sqlite3.Connection, stored: tuple[Any, ...], neighbours: int, rolled: int, now: datetime) -> Line:
     no, told = stored[_WIDTH], stored[-1]
     beats = con.execute("SELECT code, latency FROM beat WHERE no = ? ORDER BY at DESC LIMIT ?", (no, BEATS)).fetchall()
     beats.reverse()
     return Line(
         stored,
         hour_of(now),
-        _row(stored[:_WIDTH], stored[-2]),
+        _row(stored[:_WIDTH], neighbours),
         "".join(_letter(code) for code, _ in beats),
         tuple(latency for _, latency in beats),
-        _uptime(con, no, now),
+        _uptime(con, no, rolled, now),
         incident_of(told) if told else None,
     )
 
@@ -134,19 +137,25 @@ def _letter(code: int) -> str:
     return pulse_of(beat).value
 
 
-def _uptime(con: sqlite3.Connection, no: int, now: datetime) -> Uptime:
-    """Return what `Past.uptime` does, by three queries."""
+def _uptime(con: sqlite3.Connection, no: int, rolled: int, now: datetime) -> Uptime:
+    """Return what `Past.uptime` does, by few queries: what is summed up, and the beats since."""
     hour = hour_of(now)
-    week = con.execute(
-        "SELECT total(up), total(down), total(up) FILTER (WHERE hour > :day), total(down) FILTER (WHERE hour > :day) "
-        "FROM hourly WHERE no = :no AND hour > :week AND hour <= :hour",
-        {"no": no, "day": hour - 24, "week": hour - 168, "hour": hour},
+    day = min(rolled, hour) // 24
+    values = {"no": no, "rolled": rolled, "day": hour - 24, "week": hour - 168, "today": day * 24}
+    hours = con.execute(
+        "SELECT total(up) FILTER (WHERE hour > :day), total(down) FILTER (WHERE hour > :day), "
+        "total(up) FILTER (WHERE hour > :week), total(down) FILTER (WHERE hour > :week), "
+        "total(up) FILTER (WHERE hour >= :today), total(down) FILTER (WHERE hour >= :today) "
+        "FROM hourly WHERE no = :no AND hour > min(:week, :today - 1) AND hour < :rolled",
+        values,
     ).fetchone()
     month = con.execute(
-        "SELECT total(up), total(down) FROM daily WHERE no = ? AND day > ? AND day <= ?",
-        (no, hour // 24 - 30, hour // 24),
+        "SELECT total(up), total(down) FROM daily WHERE no = ? AND day > ? AND day < ?", (no, hour // 24 - 30, day)
     ).fetchone()
-    recent = [(hour - hour_of(period.begins), period.up, period.down) for period in tail(con, no, hour - 30 * 24, now)]
+    begun = (hour // 24 - 29) * 24
+    recent = [
+        (hour - hour_of(period.begins), period.up, period.down) for period in tail(con, no, max(rolled, begun), now)
+    ]
 
     def share(up: float, down: float, hours: int) -> float | None:
         up += sum(seconds for age, seconds, _ in recent if age < hours)
@@ -154,5 +163,7 @@ def _uptime(con: sqlite3.Connection, no: int, now: datetime) -> Uptime:
         return up / judged if judged else None
 
     return Uptime(
-        share(week[2], week[3], 24), share(week[0], week[1], 168), share(month[0], month[1], hour % 24 + 29 * 24 + 1)
+        share(hours[0], hours[1], 24),
+        share(hours[2], hours[3], 168),
+        share(month[0] + hours[4], month[1] + hours[5], hour - begun + 1),
     )

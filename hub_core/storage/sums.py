@@ -47,35 +47,33 @@ class Sums:
     def hours(self, account_id: str, number: int, now: datetime) -> list[Period]:
         """Return the last hours of an account, oldest first, the present one last, empty ones too."""
         last = rollup.hour_of(now)
-        found = dict.fromkeys(range(last - number + 1, last + 1))
+        first = last - number + 1
         with self._database.read() as con:
             con.row_factory = None
-            no = _number(con, account_id)
-            rows = con.execute(
-                f"SELECT hour, {_COLUMNS} FROM hourly WHERE no = ? AND hour > ? AND hour <= ?",  # noqa: S608 - own names
-                (no, last - number, last),
-            )
-            periods = [_period(rollup.HOUR, *row) for row in rows]
-            periods += tail(con, no, last - number + 1, now)
+            no, rolled = _place(con, account_id)
+            periods = _summed(con, no, first, min(rolled, last + 1)) + tail(con, no, max(rolled, first), now)
         known = {rollup.hour_of(period.begins): period for period in periods}
-        return [known.get(hour) or _empty(rollup.HOUR, hour) for hour in found]
+        return [known.get(hour) or _empty(rollup.HOUR, hour) for hour in range(first, last + 1)]
 
     def days(self, account_id: str, number: int, now: datetime) -> list[Period]:
         """Return the last days of an account, oldest first, today last, empty ones too."""
         last = rollup.hour_of(now) // 24
+        first = last - number + 1
         with self._database.read() as con:
             con.row_factory = None
-            no = _number(con, account_id)
+            no, rolled = _place(con, account_id)
+            border = max(min(rolled // 24, last), first)  # the day up to which all is summed up
             rows = con.execute(
-                f"SELECT day, {_COLUMNS} FROM daily WHERE no = ? AND day > ? AND day <= ?",  # noqa: S608 - own names
-                (no, last - number, last),
+                f"SELECT day, {_COLUMNS} FROM daily WHERE no = ? AND day >= ? AND day < ?",  # noqa: S608 - own names
+                (no, first, border),
             )
             parts: dict[int, list[Period]] = {row[0]: [_period(rollup.DAY, *row)] for row in rows}
-            for hour in tail(con, no, (last - number + 1) * 24, now):
-                parts.setdefault(rollup.hour_of(hour.begins) // 24, []).append(hour)
+            hours = _summed(con, no, border * 24, rolled) + tail(con, no, max(rolled, border * 24), now)
+        for hour in hours:
+            parts.setdefault(rollup.hour_of(hour.begins) // 24, []).append(hour)
         return [
             rollup.joined(rollup.hour_begins(day * 24), timedelta(days=1), parts.get(day, ()))
-            for day in range(last - number + 1, last + 1)
+            for day in range(first, last + 1)
         ]
 
     def roll_up(self, now: datetime, keep: Keep, *, at_most: int = AT_ONCE) -> int:
@@ -93,7 +91,7 @@ class Sums:
                 first = min(rolled, target - 1)  # what lies ahead was summed up by a clock that has been set back since
                 until = min(target, first + _AT_A_TIME)
                 _sum_up(con, no, first, until, now)
-                _forget(con, no, now, keep)
+                _forget(con, no, until, now, keep)
                 if first // 24 != until // 24:
                     _forget_words(con, account_id, now, keep)
                 done += until - first
@@ -102,11 +100,9 @@ class Sums:
         return done
 
 
-def tail(con: sqlite3.Connection, no: int, since: int, now: datetime) -> list[Period]:
-    """Return the hours, from `since` on, that are not summed up yet, the present one last."""
-    row = con.execute("SELECT hour FROM rolled WHERE no = ?", (no,)).fetchone()
+def tail(con: sqlite3.Connection, no: int, first: int, now: datetime) -> list[Period]:
+    """Return hours from their beats, those that are not summed up yet, the present one last."""
     last = rollup.hour_of(now) + 1
-    first = max(row[0], since) if row else last
     if first >= last:
         return []
     return rollup.hours(_beats(con, no, first, last), first, last, until=int(now.timestamp()))
@@ -115,10 +111,20 @@ def tail(con: sqlite3.Connection, no: int, since: int, now: datetime) -> list[Pe
 # ---- inside
 
 
-def _number(con: sqlite3.Connection, account_id: str) -> int:
-    """Return the number of an account, 0 if there is no such account: then nothing is found."""
-    row = con.execute("SELECT no FROM account WHERE id = ?", (account_id,)).fetchone()
-    return row[0] if row else 0
+def _place(con: sqlite3.Connection, account_id: str) -> tuple[int, int]:
+    """Return an account's number and the hour up to which it is summed up; zeros if there is no such account."""
+    row = con.execute(
+        "SELECT r.no, r.hour FROM account a JOIN rolled r ON r.no = a.no WHERE a.id = ?", (account_id,)
+    ).fetchone()
+    return row or (0, 0)
+
+
+def _summed(con: sqlite3.Connection, no: int, first: int, last: int) -> list[Period]:
+    rows = con.execute(
+        f"SELECT hour, {_COLUMNS} FROM hourly WHERE no = ? AND hour >= ? AND hour < ?",  # noqa: S608 - own names
+        (no, first, last),
+    )
+    return [_period(rollup.HOUR, *row) for row in rows]
 
 
 def _behind(con: sqlite3.Connection, target: int, limit: int) -> list[Any]:
@@ -151,14 +157,9 @@ def _sum_up(con: sqlite3.Connection, no: int, first: int, last: int, now: dateti
 
 
 def _sum_up_day(con: sqlite3.Connection, no: int, day: int) -> None:
-    rows = con.execute(
-        f"SELECT hour, {_COLUMNS} FROM hourly WHERE no = ? AND hour >= ? AND hour < ?",  # noqa: S608 - own names
-        (no, day * 24, day * 24 + 24),
-    )
-    parts = [_period(rollup.HOUR, *row) for row in rows]
     con.execute("DELETE FROM daily WHERE no = ? AND day = ?", (no, day))
-    begins = rollup.hour_begins(day * 24)
-    _insert(con, "daily(no, day,", no, [(day, rollup.joined(begins, timedelta(days=1), parts))])
+    parts = _summed(con, no, day * 24, day * 24 + 24)
+    _insert(con, "daily(no, day,", no, [(day, rollup.joined(rollup.hour_begins(day * 24), timedelta(days=1), parts))])
 
 
 def _insert(con: sqlite3.Connection, where: str, no: int, periods: Iterable[tuple[int, Period]]) -> None:
@@ -173,15 +174,20 @@ def _insert(con: sqlite3.Connection, where: str, no: int, periods: Iterable[tupl
     )
 
 
-def _forget(con: sqlite3.Connection, no: int, now: datetime, keep: Keep) -> None:
-    """Erase what is too old of an account, a part at a time; its last beat stays, as it may tell of a pause."""
+def _forget(con: sqlite3.Connection, no: int, rolled: int, now: datetime, keep: Keep) -> None:
+    """Erase what is too old of an account, a part at a time, and nothing that is not summed up yet.
+
+    The last beat that says something about the hours to come stays, however old: it may be a pause.
+    """
     con.execute(
-        "DELETE FROM beat WHERE no = :no AND at IN (SELECT at FROM beat WHERE no = :no AND at < :before "
-        "AND at < (SELECT max(at) FROM beat WHERE no = :no) ORDER BY at LIMIT 500)",
-        {"no": no, "before": codec.to_ms(now - keep.checks)},
+        "DELETE FROM beat WHERE no = :no AND at IN (SELECT at FROM beat WHERE no = :no AND at < :before "  # noqa: S608 - own names
+        f"AND at IS NOT (SELECT at FROM beat WHERE no = :no AND at < :rolled AND ({codes.JUDGED}) "
+        "ORDER BY at DESC LIMIT 1) ORDER BY at LIMIT 500)",
+        {"no": no, "rolled": rolled * _HOUR_MS, "before": min(codec.to_ms(now - keep.checks), rolled * _HOUR_MS)},
     )
-    con.execute("DELETE FROM hourly WHERE no = ? AND hour < ?", (no, rollup.hour_of(now - keep.hours)))
-    con.execute("DELETE FROM daily WHERE no = ? AND day < ?", (no, rollup.hour_of(now - keep.days) // 24))
+    hours, days = rollup.hour_of(now - keep.hours), rollup.hour_of(now - keep.days)
+    con.execute("DELETE FROM hourly WHERE no = ? AND hour < ?", (no, min(hours, rolled // 24 * 24)))
+    con.execute("DELETE FROM daily WHERE no = ? AND day < ?", (no, days // 24))
 
 
 def _forget_words(con: sqlite3.Connection, account_id: str, now: datetime, keep: Keep) -> None:
