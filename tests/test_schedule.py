@@ -168,8 +168,9 @@ def test_unlinking_takes_the_schedule_along(hub: Hub, account_id: str) -> None:
 def row(number: int, host: str = "a", *, wait: int = 0, standing: Status = Status.HEALTHY, key: bool = False) -> DueRow:
     origin = f"https://{host}.example"
     return DueRow(
-        str(number), 0, RegionId.SELF_HOSTED, origin, origin, standing, NOON - wait * MINUTE, key_due=key, next_at=NOON
-    )
+        str(number), 0, RegionId.SELF_HOSTED, origin, origin, standing, NOON - wait * MINUTE, key_due=key, next_at=NOON,
+        light_due=not key,
+    )  # fmt: skip
 
 
 def chosen(queue: Queue, rows: list[DueRow], *, at: float = 0.0, running: int = 0, token: object = True) -> list[str]:
@@ -181,6 +182,18 @@ def test_trouble_comes_first_then_who_waited_longest() -> None:
     """What is failing or unreachable is looked at before what was well, and old checks before fresh ones."""
     rows = [row(1, wait=1), row(2, wait=9), row(3, standing=Status.UNREACHABLE)]
     assert chosen(Queue(USUAL), rows) == ["3", "2", "1"]
+
+
+def test_who_waits_for_a_fresh_token_is_looked_at_lightly_meanwhile() -> None:
+    """The key proven longest ago has the one token request; the others are not left out, and not asked too often."""
+    keys = [row(n, key=True)._replace(light_due=n != 4, key_proven_at=NOON - n * MINUTE) for n in range(1, 5)]
+    turns = Queue(USUAL).choose(keys[:3], running=[], has_token=lambda _: True, at=0.0)
+    assert [(turn.row.id, turn.light) for turn in turns] == [("3", False), ("2", True), ("1", True)]
+    turns = Queue(USUAL).choose([keys[3], keys[2]], running=[], has_token=lambda _: True, at=0.0)
+    assert [(turn.row.id, turn.light) for turn in turns] == [("4", False), ("3", True)]
+    queue = Queue(USUAL)
+    queue.hold(keys[0].identity_origin, 60.0)
+    assert queue.choose(keys[3:], running=[], has_token=lambda _: True, at=0.0) == []
 
 
 def test_no_host_takes_every_place() -> None:

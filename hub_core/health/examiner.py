@@ -141,7 +141,7 @@ class Examiner:
         self._session_of = sessions or self._over_the_network
         self._budget = TokenBudget(store, clock, limit=settings.token_limit, sleep=clock.sleep, write=self._writes.do)
         self._chance = chance
-        self._turns: dict[str, asyncio.Lock] = {}
+        self._turns: dict[str, tuple[asyncio.Lock, int]] = {}
         self._holder = str(uuid4())
         self.tokens = Tokens(clock.monotonic)
         self.rhythm = Rhythm(timedelta(minutes=settings.interval_minutes), settings.token_limit)
@@ -240,12 +240,19 @@ class Examiner:
     @asynccontextmanager
     async def turn(self, account_id: str) -> AsyncIterator[None]:
         """Keep every other check of this account, in this process, waiting meanwhile."""
-        async with self._turns.setdefault(account_id, asyncio.Lock()):
-            yield
+        lock, waiting = self._turns.get(account_id, (asyncio.Lock(), 0))
+        self._turns[account_id] = lock, waiting + 1
+        try:
+            async with lock:
+                yield
+        finally:
+            lock, waiting = self._turns.pop(account_id)
+            if waiting > 1:
+                self._turns[account_id] = lock, waiting - 1
 
     def busy(self) -> set[str]:
         """Return the accounts that are being checked, by whomever in this process."""
-        return {account_id for account_id, lock in self._turns.items() if lock.locked()}
+        return set(self._turns)
 
     async def examine(self, account_id: str, plan: Plan, watch: Watch) -> Examined:
         """Check one account and record nothing yet; raises NotFound, Paused."""

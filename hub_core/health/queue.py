@@ -66,11 +66,13 @@ class Queue:
             if at_host[row.api_origin] >= AT_ONCE_PER_HOST or not self._bears(row.api_origin, at):
                 continue
             kept = has_token(row)
-            light = kept and not row.key_due
             # Whoever has no token cannot be judged at all: then the share that is left to people is used, too.
             limit = self._rhythm.routine_limit if kept else self._rhythm.token_limit
+            light = kept and not row.key_due
             if not light and not self._token_free(row.identity_origin, limit, at):
-                continue
+                if not (kept and row.light_due):
+                    continue
+                light = True  # the key has to wait for its turn; whether the link works need not
             at_host[row.api_origin] += 1
             self._began[row.api_origin].append(at)
             chosen.append(Turn(row, light, limit))
@@ -100,8 +102,9 @@ class Queue:
 
 
 def _importance(row: DueRow) -> tuple[bool, float]:
-    """Put what is in trouble first, then what has waited longest for a check."""
-    return row.status in _AT_REST, row.checked_at.timestamp() if row.checked_at else 0.0
+    """Put what is in trouble first, then what has waited longest: for a fresh token where one is wanted."""
+    since = row.key_proven_at if row.key_due and row.key_proven_at else row.checked_at
+    return row.status in _AT_REST, since.timestamp() if since else 0.0
 
 
 def time_for(waiting: Iterable[Waiting], rhythm: Rhythm) -> timedelta | None:

@@ -43,6 +43,9 @@ class DueRow(NamedTuple):
     key_due: bool
     """Whether a fresh token is wanted, not only a light check."""
     next_at: datetime | None
+    light_due: bool = True
+    """Whether it is time for a look at least, whatever the token budget says."""
+    key_proven_at: datetime | None = None
 
 
 class Watcher(NamedTuple):
@@ -102,7 +105,9 @@ class Schedule:
         with self._database.read() as con:
             rows = con.execute(
                 "SELECT id, generation, region, api, identity_origin, status, checked_at, next_at, "  # noqa: S608 - own words
-                "coalesce(key_at <= :at OR key_at > :far, 1) AS key_due FROM schedule JOIN account ON id = account_id "
+                "coalesce(key_at <= :at OR key_at > :far, 1) AS key_due, "
+                "coalesce(light_at <= :at OR light_at > :far, 1) AS light_due, key_proven_at "
+                "FROM schedule JOIN account ON id = account_id "
                 "WHERE (next_at <= :at OR next_at > :far) AND lifecycle = :active "
                 f"AND NOT {HELD}",
                 {"at": at, "far": at + FURTHEST_MS, "active": Lifecycle.ACTIVE},
@@ -118,6 +123,8 @@ class Schedule:
                 codec.from_ms(row["checked_at"]),
                 bool(row["key_due"]),
                 codec.from_ms(row["next_at"]) if row["next_at"] else None,
+                bool(row["light_due"]),
+                codec.from_ms(row["key_proven_at"]),
             )
             for row in rows
         ]
