@@ -119,11 +119,15 @@ def _acknowledged_by(group: Sequence[Line]) -> str:
     return ""
 
 
-def _urgency(need: Need) -> tuple[bool, int, int, float]:
-    """Order by who has seen it, how bad it is, how many it concerns, and the latest first."""
+def _urgency(need: Need) -> tuple[bool, bool, int, int, float]:
+    """Order by who has seen it, how bad it is, how many it concerns, and the latest first.
+
+    A server that is down for many stands before the refused keys of a few: both are red.
+    """
     return (
         bool(need.seen_by),
+        need.text.color != "red",
+        -len(need.lines) if need.text.color == "red" else 0,
         showing.RANK[need.text.word],
-        -len(need.lines),
         -need.since.timestamp() if need.since else 0.0,
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 from typing import TYPE_CHECKING, Any, Final
 
 import pandas as pd
@@ -42,6 +43,8 @@ _COLORS: Final = {"green": "#13795b", "blue": "#175ddc", "orange": "#b45f06", "r
 _ROW_HEIGHT: Final = 40
 _TALLEST: Final = 15
 _HEADER_HEIGHT: Final = 38
+_MOVED_S: Final = 8
+"""A menu is not open for longer, mostly."""
 _MOMENT: Final = "MM-DD HH:mm"
 
 
@@ -88,15 +91,24 @@ def counts(lines: Lines) -> None:
             st.badge(f"{number} {text.word}", icon=f":material/{text.icon}:", color=text.color, help=text.meaning)
 
 
-def table(lines: Lines, filtered: Sequence[Line], chosen: Filter) -> None:
-    """Show the accounts that pass the filters, a page of them if they are many, and their row actions."""
+def table(lines: Lines, filtered: Sequence[Line], chosen: Filter, *, asked: bool) -> None:
+    """Show the accounts that pass the filters, a page of them if they are many, and their row actions.
+
+    `asked` tells that somebody did something, so whatever moves in the table, moves before somebody's eyes.
+    """
     if not filtered:
         st.info("No account passes these filters.", icon=":material/filter_alt_off:")
         return
     pages = math.ceil(len(filtered) / MOST_ROWS)
     page = st.pagination(pages, key="page", bind="query-params") if pages > 1 else 1
     part = filtered[(page - 1) * MOST_ROWS : page * MOST_ROWS]
-    state.table_ids = [(line.seen.row.id, line.seen.row.label, line.seen.row.lifecycle) for line in part]
+    rows = [(line.seen.row.id, line.seen.row.label, line.seen.row.lifecycle) for line in part]
+    moved = not asked and state.get("table_shows") == (chosen, page) and [r[0] for r in rows] != _ids()
+    if moved:
+        state.table_before = (_ids(), time.monotonic())
+    elif asked or state.get("table_shows") != (chosen, page):
+        state.pop("table_before", None)
+    state.table_rows, state.table_shows = rows, (chosen, page)
     st.dataframe(
         _frame(lines.generation, chosen, page, _ui.hub().clock.now().date().isoformat(), part),
         key="accounts_table",
@@ -142,7 +154,20 @@ def act(action: str, account_id: str, label: str, lifecycle: Lifecycle) -> None:
 def _row_clicked() -> None:
     """Remember which account was meant: the row is a position in the frame that was sent."""
     click = state.row_click
-    state.row_action = (click["label"], *state.table_ids[click["row"]])
+    if row_moved(click["row"], time.monotonic()):
+        st.toast("The rows have just moved. Choose again.", icon=":material/swap_vert:")
+    else:
+        state.row_action = (click["label"], *state.table_rows[click["row"]])
+
+
+def row_moved(row: int, now: float) -> bool:
+    """Tell whether another account stood in this row a moment ago, when its menu may have been opened."""
+    before, at = state.get("table_before", ([], -math.inf))
+    return bool(now - at < _MOVED_S and before[row : row + 1] != _ids()[row : row + 1])
+
+
+def _ids() -> list[str]:
+    return [row[0] for row in state.get("table_rows", [])]
 
 
 def _columns() -> dict[str, Any]:
@@ -210,7 +235,7 @@ def frame(lines: Sequence[Line], now: datetime) -> pd.DataFrame:
             "Account": [row.label for row in rows],
             "Actions": [paused_menu if paused(row) else menu for row in rows],
             "Cause": [_cause(line) for line in lines],
-            "Last 30 checks": [_pulse.bar(one.pulse) for one in seen],
+            "Last 30 checks": [_pulse.bar(one.pulse) if one.pulse else None for one in seen],
             "Up 24 h": percent([one.uptime.day for one in seen]),
             "Up 7 d": percent([one.uptime.week for one in seen]),
             "Up 30 d": percent([one.uptime.month for one in seen]),

@@ -40,7 +40,7 @@ def show() -> None:
         _draw(_tiles.banner(sentence, "", "red"), sentence)
     shown = needs if len(needs) <= MOST_TILES else needs[: MOST_TILES - 1]
     if shown:
-        with st.grid(_columns(len(shown)), min_column_width=300, key="wall_needs"):
+        with st.grid(_columns(len(shown)), min_column_width=240, key="wall_needs"):
             for need in shown:
                 _trouble(need)
             if len(shown) < len(needs):

@@ -23,7 +23,8 @@ def live() -> None:
     """Show everything that changes by itself."""
     if state.get("row_action") or state.get("checking"):
         st.rerun()  # what a row or a need was asked for is done, and shown, outside of this part
-    lines = _accounts_lines.lines(fresh=state.pop("fresh", False))
+    asked = state.pop("asked", False)
+    lines = _accounts_lines.lines(fresh=asked)
     if not lines.all:
         _accounts_table.empty_page()
         return
@@ -42,7 +43,7 @@ def live() -> None:
         on_click=_wish,
         args=([line.seen.row.id for line in filtered if not _accounts_lines.paused(line.seen.row)],),
     )
-    _accounts_table.table(lines, filtered, chosen)
+    _accounts_table.table(lines, filtered, chosen, asked=asked)
     with st.container(horizontal=True, vertical_alignment="center"):
         now, pace = showing.moment(_ui.hub().clock.now()), _live.pace(_live.viewers())
         st.markdown(
@@ -73,7 +74,7 @@ if pending := state.pop("row_action", None):
     with running:
         _accounts_table.act(*pending)
 checking = state.pop("checking", None)
-state.fresh = True  # whoever has just done something sees what came of it
+state.asked = True  # whoever has just done something sees what came of it
 _live.keep_fresh(live)
 if checking:
     # Last, so that everything else is on the page while this goes on for minutes.

@@ -91,6 +91,14 @@ def test_one_cause_on_one_server_is_one_entry() -> None:
     assert second.host == ""
 
 
+def test_what_concerns_many_stands_first() -> None:
+    """A server that is down for many accounts is not hidden behind single refused keys, an amber matter of many is."""
+    failing = [line(f"f{n}", Status.FAILING, REFUSED) for n in range(9)]
+    down = [line(f"d{n}", Status.UNREACHABLE, TIMEOUT) for n in range(4)]
+    ending = [line(f"e{n}", Status.DEGRADED, Reason.CERTIFICATE_ENDS_SOON) for n in range(20)]
+    assert [len(need.lines) for need in needing([*failing, *ending, *down])] == [4, *[1] * 9, 20]
+
+
 def test_each_key_needs_its_own_owner() -> None:
     """Refused keys stay one entry each, even on one server: each is mended by another person."""
     needs = needing([line(f"a{n}", Status.FAILING, REFUSED) for n in range(5)])

@@ -224,6 +224,16 @@ def test_many_rows_come_in_pages() -> None:
     assert listed(visitor.type(page=2)) == [f"Client {n:05}" for n in range(1_001, 1_006)]
 
 
+def test_no_row_is_mistaken_for_another(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Rows that a refresh has just moved are known, so that an open menu hits no other account; filters move none."""
+    state = {"table_rows": [("a",), ("b",), ("c",)], "table_before": (["b", "a", "c"], 100.0)}
+    monkeypatch.setattr(_accounts_table, "state", state)
+    assert [_accounts_table.row_moved(row, 101.0) for row in range(3)] == [True, True, False]
+    assert not _accounts_table.row_moved(0, 120.0)
+    del state["table_before"]
+    assert not _accounts_table.row_moved(0, 101.0)
+
+
 # ---- views
 
 
