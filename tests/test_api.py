@@ -5,9 +5,11 @@ from __future__ import annotations
 import inspect
 import json
 import os
+import re
 import sqlite3
 from contextlib import closing
 from datetime import timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -18,8 +20,9 @@ from hub_core import __version__
 from hub_core.access import WRONG_A_MINUTE, Scope
 from hub_core.errors import StorageError
 from hub_core.settings import Settings
+from hub_core.showing import SHOWN_WORDS
 from hub_core.web import fields
-from hub_core.web.openapi import document
+from hub_core.web.openapi import DEFAULT_LIMIT, LARGEST_LIMIT, document
 from hub_core.web.routes import for_machines
 from tests.linked import Hands, opened
 from tests.machines import Machines, failing, record, refused, served, well
@@ -425,3 +428,25 @@ def test_every_path_of_the_document_is_served(hub: Hub, machines: Machines) -> N
         parameters = [one["name"] for one in operations["get"]["parameters"] if one["in"] == "query"]
         query = "&".join(f"{name}={examples.get(name, '1')}" for name in parameters)
         read(machines, f"{path.format(account_id=account_id)}?{query}".rstrip("?"))
+
+
+def test_the_manual_lists_every_path_and_parameter() -> None:
+    """docs/api.md has a row for each path of the document, with each of its parameters, and the limits."""
+    manual = (Path(__file__).resolve().parents[1] / "docs" / "api.md").read_text("utf-8")
+    rows = {
+        path: set(re.findall(r"`([a-z]+)`", cells)) - {"true", "false"}
+        for path, cells in re.findall(r"^\| `(/api/v1/[^`]+)` \|([^|]*)\|", manual, re.MULTILINE)
+    }
+    described = {
+        path.replace("{account_id}", "{id}"): {
+            one["name"] for one in operations["get"]["parameters"] if one["in"] == "query"
+        }
+        for path, operations in document()["paths"].items()
+    }
+    assert {
+        path: set(re.findall(r"`([a-z]+)`", cells)) - {"true", "false"} for path, cells in rows.items()
+    } == described
+    assert f"{DEFAULT_LIMIT} unless you say otherwise and {LARGEST_LIMIT} at most" in manual
+    statuses = re.search(r"The statuses are ([^.]+)\.", manual)
+    assert statuses
+    assert re.findall(r"`([a-z_]+)`", statuses[1]) == list(SHOWN_WORDS.values())

@@ -181,6 +181,17 @@ def test_an_empty_hub_has_metrics_too(machines: Machines) -> None:
     assert "linkhub_scheduler_beat_timestamp_seconds" not in found
 
 
+def test_a_broken_database_is_a_problem(hub: Hub, machines: Machines) -> None:
+    """What was told before is not told again as if it were known: Prometheus sees the target as down."""
+    well(hub)
+    scraped(machines)
+    hub.store.database.empty_wal()
+    hub.settings.database.write_bytes(b"this is not a database " * 200)
+    answer = machines.get("/metrics", scope=Scope.METRICS)
+    assert answer.status == 503
+    assert answer.headers["content-type"] == "application/problem+json"
+
+
 def test_names_follow_the_conventions(hub: Hub, machines: Machines) -> None:
     """Each family is ours, a gauge with a sentence of help, in base units, and not called what it is not."""
     failing(hub)
