@@ -24,7 +24,7 @@ HELD = "(holder IS NOT NULL AND held_until > :at AND held_until <= :at + 120000)
 """Whether somebody checks an account at the request of a person."""
 
 CLAIMED = (
-    "(claim <> 0 AND claim = (SELECT fence FROM lease WHERE name = 'watch' "
+    "(claim <> 0 AND EXISTS (SELECT 1 FROM lease WHERE name = 'watch' AND fence = claim "
     "AND expires_at > :at AND expires_at <= :at + 120000))"
 )
 """Whether whoever watches checks it; a claim ends with the lease, so that none of a dead watcher has to expire."""
