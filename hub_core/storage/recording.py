@@ -28,15 +28,18 @@ _SAME_CHANGE = timedelta(days=7)
 """Servers behind one name may differ; what comes and goes is told once in so long."""
 
 
-def begin(con: sqlite3.Connection, account_id: str, at: datetime) -> None:
-    """Give a new account its number in the history, which begins at a time."""
+def begin(con: sqlite3.Connection, account_id: str, at: datetime) -> int:
+    """Give a new account its number in the history, which begins at a time; return the number."""
     no = con.execute("SELECT coalesce(max(no), 0) + 1 AS no FROM account").fetchone()["no"]
     statements.update(con, account_id, {"no": no})
     statements.insert(con, "rolled", {"no": no, "hour": codec.to_ms(at) // HOUR_MS})
+    return int(no)
 
 
-def keep(con: sqlite3.Connection, before: Account, check: Check, done: Step, *, maintenance: bool = False) -> None:
-    """Store what a check found of an account, and what it did to it."""
+def keep(
+    con: sqlite3.Connection, no: int, before: Account, check: Check, done: Step, *, maintenance: bool = False
+) -> None:
+    """Store what a check found of an account, by its number, and what it did to it."""
     status, reason = done.found
     beat = Beat(
         check.at,
@@ -49,7 +52,6 @@ def keep(con: sqlite3.Connection, before: Account, check: Check, done: Step, *, 
         light=check.light,
         maintenance=maintenance,
     )
-    no = _number(con, before.id)
     _insert_beat(con, no, beat)
     last = con.execute("SELECT reason FROM last_check WHERE account_id = ?", (before.id,)).fetchone()
     known = {before.standing.reason, codec.reason_of(last["reason"])} if last else set()

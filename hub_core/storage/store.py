@@ -81,8 +81,8 @@ class Store:
             statements.insert(con, "account", values)
             schedule = codec.schedule_columns(step.standing, step.due)
             statements.insert(con, "schedule", {"account_id": account.id, **schedule})
-            recording.begin(con, account.id, check.at)
-            recording.keep(con, account, check, step)
+            no = recording.begin(con, account.id, check.at)
+            recording.keep(con, no, account, check, step)
             statements.audit(con, actor, "link", at=check.at, target=account.id, client_id=account.client_id)
 
     def find(self, client_id: str, identity_origin: str) -> tuple[str, str] | None:
@@ -139,12 +139,13 @@ class Store:
         with self.database.write() as con:
             if not statements.still_wanted(con, account_id, generation, fence):
                 return None
-            before = codec.account_of(statements.account_row(con, account_id))
+            row = statements.account_row(con, account_id)
+            before = codec.account_of(row)
             done = step(before)
             columns = {**codec.standing_columns(done.standing), **codec.facts_columns(done.facts)}
             statements.update(con, account_id, columns)
             statements.update_schedule(con, account_id, done)
-            recording.keep(con, before, check, done, maintenance=maintenance)
+            recording.keep(con, row["no"], before, check, done, maintenance=maintenance)
         return done
 
     def replace_key(
@@ -189,7 +190,7 @@ class Store:
             }
             statements.update(con, account_id, columns)
             statements.update_schedule(con, account_id, done)
-            recording.keep(con, before, check, done)
+            recording.keep(con, row["no"], before, check, done)
             where = {"identity": endpoints.identity, "api": endpoints.api}
             statements.audit(con, actor, action, at=check.at, target=account_id, **where)
         self.database.empty_wal()
