@@ -8,7 +8,6 @@ from hub_core import __version__
 from hub_core.access import Scope
 from hub_core.model import Status
 from hub_core.showing import SHOWN_WORDS, shown
-from hub_core.storage.channels import Channels
 from hub_core.web.bearer import reading, reply
 
 if TYPE_CHECKING:
@@ -121,7 +120,7 @@ def _of_the_hub(hub: Hub, glance: Glance, told: list[_Told]) -> Iterator[Metric]
         name = "scheduler_beat_timestamp_seconds"
         yield _one(name, "When a scheduler last gave a sign of life.", beat.timestamp())
     yield _one("hub_offline", "1 while no server at all can be reached from here.", float(bool(glance.offline_since)))
-    failing = sum(bool(channel.failing_since) for channel in Channels(hub.store.database).all())
+    failing = sum(bool(channel.failing_since) for channel in hub.alerts.channels())
     yield _one("channels_failing", "Channels that messages cannot be delivered to.", failing)
     yield _one("schema_version", "Version of the database's schema.", hub.store.database.version)
     build = _gauge("build_info", "1, labelled with the version of the program.", "version")
