@@ -13,6 +13,7 @@ from prometheus_client.parser import text_string_to_metric_families as families
 
 from hub_core import __version__
 from hub_core.access import Scope
+from hub_core.alerts.form import ChannelForm
 from hub_core.health.maintenance import Once
 from hub_core.health.maintenance import Scope as Concerns
 from hub_core.model import Trigger
@@ -171,6 +172,19 @@ def test_the_hub_tells_of_itself(hub: Hub, hands: Hands, machines: Machines) -> 
     assert values(found["linkhub_schema_version"]) == {(): len(MIGRATIONS)}
     assert values(found["linkhub_build_info"]) == {(__version__,): 1}
     assert values(found["linkhub_account_maintenance"]) == {(): 1}
+
+
+def test_a_channel_that_fails_is_counted(settings: Settings, free_port: int) -> None:
+    """After a message could not be delivered, until one can be again or the channel is gone."""
+    target = f"http://127.0.0.1:{free_port}/hook"
+    allowed = replace(settings, outbound_loopback=(f"127.0.0.1:{free_port}",))
+    with opened(allowed) as hub, served(hub) as machines:
+        channel = hub.alerts.add(hub.alerts.read_form(ChannelForm(name="Ops", target=target)), actor="test").channel
+        assert values(scraped(machines)["linkhub_channels_failing"]) == {(): 0}
+        assert not hub.alerts.test(channel.id, actor="test").well
+        assert values(scraped(machines)["linkhub_channels_failing"]) == {(): 1}
+        hub.alerts.remove(channel.id, actor="test")
+        assert values(scraped(machines)["linkhub_channels_failing"]) == {(): 0}
 
 
 def test_an_empty_hub_has_metrics_too(machines: Machines) -> None:
