@@ -25,6 +25,7 @@ import pytest
 
 from hub_core.clock import Clock
 from hub_core.errors import AlreadyLinked, NotFound
+from hub_core.health import rollup
 from hub_core.hub import Hub
 from hub_core.keychain import Keychain
 from hub_core.model import Trigger
@@ -34,7 +35,9 @@ from hub_core.settings import Settings
 from hub_core.storage.database import Database
 from hub_core.storage.migrations import MIGRATIONS
 from hub_core.storage.store import Store
+from hub_core.storage.sums import Keep
 from tests.linked import installation, link, sandbox_without_limits
+from tests.lived import live, populate
 from tests.scaled import FastTime, until
 
 if TYPE_CHECKING:
@@ -47,6 +50,8 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).resolve().parents[1]
 WORDS = ("Harbor", "Alpine", "Orchard", "Cedar")
 SEED = 20261123
+LIVED_UNTIL = datetime(2026, 11, 23, 12, tzinfo=UTC)
+KEEP = Keep(timedelta(days=14), timedelta(days=90), timedelta(days=730))
 FACTOR = 300
 """How much faster time passes for a watcher: its lease of half a minute is a tenth of a second."""
 
@@ -140,7 +145,18 @@ def watch(settings: Settings, _: int) -> None:
     Event().wait()
 
 
-JOBS = {job.__name__: job for job in (link_and_check, rotate, upgrade, watch)}
+def sum_up(settings: Settings, _: int) -> None:
+    """Sum up history for ever, a few hours at a time, and again from further back each time all is done."""
+    with closing(Store.open(settings.database)) as store:
+        say("ready")
+        while True:
+            if not store.sums.roll_up(LIVED_UNTIL, KEEP, at_most=7):
+                with store.database.write() as con:
+                    con.execute("UPDATE rolled SET hour = hour - 20 - 7 * (no % 3)")
+                say("all")
+
+
+JOBS = {job.__name__: job for job in (link_and_check, rotate, upgrade, watch, sum_up)}
 
 
 def nursery() -> None:
@@ -236,7 +252,7 @@ def nursing(settings: Settings) -> Iterator[Nursery]:
 def whole(settings: Settings) -> set[str]:
     """Open what the killed child left, as the next start does, and return the ids of its accounts.
 
-    The database is sound, every secret opens, and every account has its first check, its beat, its transition and its entry.
+    The database is sound, every secret opens, and every account has its first check, beat, transition and entry.
     """
     with closing(Store.open(settings.database)) as store:
         assert store.database.problems() == []
@@ -353,6 +369,28 @@ def test_two_processes_racing_while_one_is_killed(settings: Settings, running: R
         kill(survivor)
         first.until("ended", heard)
     whole(settings)
+
+
+def test_twenty_kills_while_summing_up(settings: Settings) -> None:
+    """Twenty times a child is killed amid sums: what is answered is always what the single checks say."""
+    first, last = rollup.hour_of(LIVED_UNTIL) - 4 * 24, rollup.hour_of(LIVED_UNTIL)
+    with closing(Hub.open(settings)) as hub:
+        ids = populate(hub, 9, at=LIVED_UNTIL - timedelta(days=5))
+        live(hub, until=LIVED_UNTIL, days=4, beats_days=4)
+        with hub.store.database.write() as con:
+            con.execute("UPDATE rolled SET hour = ?", (first,))
+        epoch, until = datetime.fromtimestamp(0, UTC), int(LIVED_UNTIL.timestamp())
+        truth = {i: rollup.hours(hub.past.beats(i, epoch), first, last, until=until) for i in ids}
+    heard: list[list[Any]] = []
+    with nursing(settings) as nursery:
+        for instant in seconds(20, 0.2):
+            heard += nursery.life("sum_up", instant)
+            with closing(Store.open(settings.database)) as store:
+                assert store.database.problems() == []
+                assert {i: store.sums.hours(i, last - first + 1, LIVED_UNTIL)[:-1] for i in ids} == truth
+                days = {i: store.sums.days(i, 5, LIVED_UNTIL) for i in ids}
+            assert {i: sum(day.up for day in days[i]) for i in ids} == {i: sum(h.up for h in truth[i]) for i in ids}
+    print(f"all was summed up {len(heard)} times")
 
 
 def scheduled(settings: Settings) -> dict[str, list[tuple[datetime, datetime]]]:
