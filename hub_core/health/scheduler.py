@@ -114,8 +114,7 @@ class Scheduler:
         left_out = self._examiner.busy() | self._resting.keys() | {row.id for row in self._running.values()}
         now = self._clock.now()
         if at >= self._sum_up_at:
-            more = await asyncio.to_thread(self._store.sums.roll_up, now, self._keep)
-            self._sum_up_at = at if more else at + SUM_UP_EVERY_S
+            self._sum_up_at = at if await self._sum_up(now) else at + SUM_UP_EVERY_S
         due = [row for row in await asyncio.to_thread(self._schedule.due, now) if row.id not in left_out]
         turns = self._queue.choose(
             due, running=[row.api_origin for row in self._running.values()], has_token=self._has_token, at=at
@@ -124,6 +123,16 @@ class Scheduler:
             await self._begin(turns, self._fence)
         self._say_all_is_well(at)
         return min(POLL_S, self._lease_s / 3)
+
+    async def _sum_up(self, now: datetime) -> int:
+        """Sum up a part of the history; what goes wrong with that keeps nobody from being checked."""
+        try:
+            return await asyncio.to_thread(self._store.sums.roll_up, now, self._keep)
+        except StorageError:
+            raise
+        except Exception:
+            log.exception("the history could not be summed up; it is tried again in a minute")
+            return 0
 
     async def _holds_lease(self) -> bool:
         """Give a sign of life when it is time for one; tell whether we are the one who checks."""
