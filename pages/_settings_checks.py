@@ -29,7 +29,7 @@ def show() -> None:
                 "accounts share an identity server",
                 "Every list": "once a day",
                 "Token requests": f"at most {settings.token_limit} a minute to one identity server",
-                "Checked by": "this dashboard" if settings.scheduler else "`linkhub watch` or cron, not by this page",
+                "Checked by": "this dashboard" if settings.scheduler else "linkhub watch or cron, not by this page",
                 "Time zone": settings.timezone,
             }
         )
@@ -43,7 +43,7 @@ def show() -> None:
         )
     with right:
         st.subheader("Token requests in the last minute", anchor=False)
-        load = hub.watching.load()
+        load = [one for one in hub.watching.load() if one.used or one.held]
         if load:
             _linked.facts_table(
                 {
@@ -53,7 +53,7 @@ def show() -> None:
                 }
             )
         else:
-            st.markdown("None.")
+            st.markdown("None was asked for, and no server asked to be left alone.")
     with st.expander("Every setting, as it is in use"):
         _linked.facts_table(gathering.settings_in_use(settings))
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import streamlit as st
 
-from pages import _settings_access, _settings_checks, _settings_maintenance
+from pages import _settings_access, _settings_channels, _settings_checks, _settings_maintenance
 
 _PARTS = {
+    "Channels": _settings_channels.show,
     "Maintenance": _settings_maintenance.show,
     "API": _settings_access.show,
     "Checks": _settings_checks.show,
@@ -17,10 +18,10 @@ st.title("Settings", anchor=False)
 part = st.segmented_control(
     "Part",
     list(_PARTS),
-    default="Maintenance",
+    default="Channels",
     key="part",
     required=True,
     bind="query-params",
     label_visibility="collapsed",
 )
-_PARTS[part or "Maintenance"]()
+_PARTS[part or "Channels"]()
