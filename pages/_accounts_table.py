@@ -195,9 +195,9 @@ def _columns() -> dict[str, Any]:
             width=128,
         ),
         # Streamlit greys what is pinned, so only where the other columns would push the name out of sight.
-        "Account": column.TextColumn(width=144, pinned=_on_a_telephone()),
-        "Actions": column.ButtonColumn("Actions", type="tertiary", on_click=_row_clicked, key="row_click", width=62),
-        "Cause": column.TextColumn(width=224, help="Why the status is not healthy"),
+        "Account": column.TextColumn(width=140, pinned=_on_a_telephone()),
+        "Actions": column.ButtonColumn("Actions", type="tertiary", on_click=_row_clicked, key="row_click", width=60),
+        "Cause": column.TextColumn(width=234, help="Why the status is not healthy"),
         "Last 30 checks": column.ImageColumn(
             width=138,
             alignment="left",

@@ -324,7 +324,6 @@ def test_every_page_is_accessible(stage: Stage, *, dark: bool) -> None:
         accounts = mixed(stage)
         tab.open()
         survey("accounts")
-        tab.shot("accounts-dark" if dark else "accounts")
         tab.open(f"/account?account={accounts['Meadow'].id}")
         survey("account", "account")
         tab.open(f"/account?account={accounts['Harbor'].id}")

@@ -115,6 +115,19 @@ def test_checking_all_outlives_a_refresh(stage: Stage) -> None:
 
 
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
+def test_a_page_full_of_history(stage: Stage, *, dark: bool) -> None:
+    """With needs, heartbeats and latencies on it, axe finds nothing serious, and nothing scrolls sideways."""
+    lived(stage, 60)
+    with stage.tab(size=(1440, 900), dark=dark) as tab:
+        tab.open()
+        tab.page.get_by_text("60 of 60 accounts").wait_for()
+        tab.settle()
+        assert tab.faults(dark=dark) == []
+        assert tab.page.locator("[data-testid=stMain]").evaluate("main => main.scrollWidth <= main.clientWidth")
+        tab.shot("accounts-dark" if dark else "accounts")
+
+
+@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
 def test_wall_mode(stage: Stage, *, dark: bool) -> None:
     """The wall has neither menu nor controls, follows what happens by itself, and axe finds nothing serious."""
     ids = lived(stage, 120)
