@@ -78,9 +78,11 @@ def alarms(glance: Glance) -> list[str]:
 
 
 def warn() -> None:
-    """Say so when nobody checks, or when the hub is offline."""
+    """Say so when nobody checks, when the hub is offline, or when alerts do not get through."""
     for sentence in alarms(hub().glances.latest()):
         st.warning(sentence, icon=":material/visibility_off:")
+    if problem := hub().alerts.problem():
+        st.warning(plain(problem), icon=":material/notifications_off:")
 
 
 def queue_note(glance: Glance) -> None:

@@ -111,6 +111,7 @@ def test_a_test_that_fails_is_shown(channel: Channel, inbox: Receiver) -> None:
     visitor = page().press(f"channel_test_{channel.id}")
     assert "“Ops” could not be reached. It answered 500." in visitor.texts("error")
     assert "Failing" in visitor.text
+    assert any("Alerts to “Ops” do not get through" in warning for warning in Visitor().texts("warning"))
     table = visitor.at.dataframe[0].value
     assert list(table["State"]) == ["Given up"]
     assert hub().alerts.deliveries(channel.id)[0].state is State.GIVEN_UP
