@@ -18,6 +18,7 @@ from hub_core.model import Check, Observation, Outcome, Reason, Stage, Status, T
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
+    from datetime import datetime
 
     from hub_core.clock import Clock
     from hub_core.health.examiner import Examiner
