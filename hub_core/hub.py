@@ -26,7 +26,7 @@ from hub_core.model import Account, ApiKey, Check, Lifecycle, Reason, RegionId, 
 from hub_core.past import Past
 from hub_core.sandbox_host import SandboxHost
 from hub_core.storage.maintenance import MaintenanceTable
-from hub_core.storage.store import AccountRow, Store, StoredCheck
+from hub_core.storage.store import AccountRow, Store
 from hub_core.storage.sums import Keep
 from hub_core.watching import Watching
 from hub_core.windows import Windows
@@ -193,10 +193,6 @@ class Hub:
     def account(self, account_id: str) -> Account:
         """Return one account; raises NotFound."""
         return self.store.account(account_id)
-
-    def history(self, account_id: str, limit: int = 200) -> list[StoredCheck]:
-        """Return an account's noteworthy checks, newest first."""
-        return self.past.noteworthy(account_id, limit)
 
     def transitions(self, account_id: str) -> list[Transition]:
         """Return an account's changes of status, newest first."""
