@@ -98,8 +98,9 @@ def test_a_check_holds_for_two_intervals_and_for_the_wait_without_a_token() -> N
 
 
 def test_how_long_a_rotated_key_can_stay_unseen_is_the_latest_key_check() -> None:
-    """Jitter may put the next key check a tenth later."""
-    assert USUAL.unseen(1) == 15 * MINUTE * 1.1
+    """Jitter may put the next key check a tenth later, and the last of many wait for their turn after a restart."""
+    assert USUAL.unseen(24) == 15 * MINUTE * 1.1 + MINUTE
+    assert USUAL.unseen(200) == timedelta(minutes=200 / 6) * 1.1 + timedelta(minutes=200 / 6 - 200 / 8)
 
 
 @pytest.mark.parametrize(

@@ -56,8 +56,13 @@ class Rhythm:
         return max(self.interval, KEY_FLOOR, timedelta(minutes=neighbours / self.routine_limit))
 
     def unseen(self, neighbours: int) -> timedelta:
-        """Return how long a rotated key can stay unseen: until the next key check, as late as jitter makes it."""
-        return self.key_every(neighbours) * (1 + JITTER)
+        """Return how long a rotated key can stay unseen: until the next key check, as late as jitter makes it.
+
+        After a restart all keys are proven at the full pace of the budget; at that of routine the next round takes so
+        much longer that the last ones wait for their turn.
+        """
+        waiting = timedelta(minutes=neighbours / self.routine_limit - neighbours / self.token_limit)
+        return self.key_every(neighbours) * (1 + JITTER) + waiting
 
     def holds(self, neighbours: int) -> timedelta:
         """Return how long a check is believed: twice the interval, and what waiting for a fresh token may add.
