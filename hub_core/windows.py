@@ -81,17 +81,24 @@ class Windows:
 
     def open_now(self, at: datetime | None = None) -> tuple[Window, ...]:
         """Return the windows that are open at a moment, now if none is given; seldom reads the database."""
-        monotonic = self._clock.monotonic()
-        if monotonic - self._read_at >= _FRESH_S:
-            self._known, self._read_at = self._table.all(), monotonic
         moment = at or self._clock.now()
-        return tuple(window for window in self._known if covers(window, moment, self.zone))
+        return tuple(window for window in self._lately() if covers(window, moment, self.zone))
 
     def open_for(self, account_id: str, tags: Iterable[str], *, since: datetime | None = None) -> bool:
         """Tell whether a window is open for an account now, or was at `since`, when a check began."""
-        now = self._clock.now()
-        open_windows = self.open_now(now) + (self.open_now(since) if since else ())
-        return any(concerns(window, account_id, tags) for window in open_windows)
+        tags, now = tuple(tags), self._clock.now()
+        return any(
+            covers(window, now, self.zone) or (since is not None and covers(window, since, self.zone))
+            for window in self._lately()
+            if concerns(window, account_id, tags)
+        )
+
+    def _lately(self) -> Sequence[Window]:
+        """Return every window as it was a few seconds ago at most."""
+        monotonic = self._clock.monotonic()
+        if monotonic - self._read_at >= _FRESH_S:
+            self._known, self._read_at = self._table.all(), monotonic
+        return self._known
 
 
 def _target(scope: Scope, target: str) -> str:

@@ -155,7 +155,7 @@ def _check(hub: Hub, account_ids: Sequence[str]) -> None:
                 waiting = True
             elif step.label:
                 waiting = False
-                word = texts.STATUSES[step.status].word if step.status else "unlinked meanwhile"
+                word = texts.STATUSES[step.status].word if step.status else "unlinked meanwhile, or checked elsewhere"
                 icon = texts.STATUSES[step.status].mark if step.status else "–"
                 output.say(f"{icon} {step.done} of {step.total}: {step.label}: {word}")
 

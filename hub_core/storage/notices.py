@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from hub_core.storage import codec
 
 if TYPE_CHECKING:
+    import sqlite3
     from datetime import datetime
 
     from hub_core.storage.database import Database
@@ -61,22 +62,21 @@ class Notices:
             row = con.execute("SELECT at FROM notice WHERE kind = ? AND ended_at IS NULL", (kind,)).fetchone()
         return codec.moment(row["at"]) if row else None
 
-    def untold(self) -> list[Notice]:
-        """Return notices of which people were not told the beginning, or not the end, oldest first.
 
-        While the hub is offline telling fails, so most are told once, when they have ended.
-        """
-        with self._database.read() as con:
-            rows = con.execute(
-                "SELECT id, kind, at, ended_at FROM notice "
-                "WHERE told < 2 AND (told = 0 OR ended_at IS NOT NULL) ORDER BY id"
-            ).fetchall()
-        return [
-            Notice(row["id"], NoticeKind(row["kind"]), codec.moment(row["at"]), codec.from_ms(row["ended_at"]))
-            for row in rows
-        ]
+def untold(con: sqlite3.Connection) -> list[Notice]:
+    """Return notices of which people were not told the beginning, or not the end, oldest first.
 
-    def tell(self, notice: Notice) -> None:
-        """Remember that people were told a notice as it is here: its beginning, or, if it has ended, all of it."""
-        with self._database.write() as con:
-            con.execute("UPDATE notice SET told = max(told, ?) WHERE id = ?", (2 if notice.ended_at else 1, notice.id))
+    While the hub is offline telling fails, so most are told once, when they have ended.
+    """
+    rows = con.execute(
+        "SELECT id, kind, at, ended_at FROM notice WHERE told < 2 AND (told = 0 OR ended_at IS NOT NULL) ORDER BY id"
+    )
+    return [
+        Notice(row["id"], NoticeKind(row["kind"]), codec.moment(row["at"]), codec.from_ms(row["ended_at"]))
+        for row in rows
+    ]
+
+
+def tell(con: sqlite3.Connection, notice: Notice) -> None:
+    """Remember that people were told a notice as it is here: its beginning, or, if it has ended, all of it."""
+    con.execute("UPDATE notice SET told = max(told, ?) WHERE id = ?", (2 if notice.ended_at else 1, notice.id))

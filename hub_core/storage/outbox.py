@@ -10,13 +10,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from hub_core.alerts.channel import Channel, Delivery, Sort, State
 from hub_core.alerts.inbox import FOLLOW, Event, Inbox, Kept, Listener, Subject, Untold
 from hub_core.model import Lifecycle, RegionId
-from hub_core.storage import codec, statements
+from hub_core.storage import codec, notices, statements
 from hub_core.storage.channels import SealedChannel, channel_of, read_channels
-from hub_core.storage.notices import Notice, NoticeKind
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Callable, Collection, Iterable
+    from collections.abc import Callable, Collection
 
     from hub_core.alerts.inbox import Decision, Post
     from hub_core.storage.database import Database
@@ -185,8 +184,7 @@ class Outbox:
         for channel_id, day in decision.summed.items():
             con.execute("UPDATE channel SET summed_on = ? WHERE id = ?", (day.isoformat(), channel_id))
         for notice in decision.notices:
-            told = 2 if notice.ended_at else 1
-            con.execute("UPDATE notice SET told = max(told, ?) WHERE id = ?", (told, notice.id))
+            notices.tell(con, notice)
 
     def _insert(self, con: sqlite3.Connection, post: Post, now: datetime, claimed_until: datetime | None) -> str:
         number, at = self._new_id(), codec.to_ms(now)
@@ -233,7 +231,7 @@ def _inbox(con: sqlite3.Connection, now: datetime, everybody: Callable[[Inbox], 
             for row in con.execute("SELECT id, channel_id, event FROM held ORDER BY at, id")
         ),
         causes=_causes(con, now),
-        notices=tuple(_notices(con)),
+        notices=tuple(notices.untold(con)),
     )
     named = {untold.account_id for untold in inbox.untold} | {account_id for _, account_id in told}
     subjects = _subjects(con, None if everybody(inbox) else named, now)
@@ -277,13 +275,6 @@ def _causes(con: sqlite3.Connection, now: datetime) -> dict[str, datetime]:
         (codec.to_ms(now - FOLLOW),),
     )
     return {row["cause"]: codec.moment(row["at"]) for row in rows}
-
-
-def _notices(con: sqlite3.Connection) -> Iterable[Notice]:
-    for row in con.execute(
-        "SELECT id, kind, at, ended_at FROM notice WHERE told < 2 AND (told = 0 OR ended_at IS NOT NULL) ORDER BY id"
-    ):
-        yield Notice(row["id"], NoticeKind(row["kind"]), codec.moment(row["at"]), codec.from_ms(row["ended_at"]))
 
 
 def _ready(con: sqlite3.Connection, row: sqlite3.Row) -> Ready:
