@@ -268,7 +268,9 @@ def _draw(layers: Sequence[Spec], *, height: int, alt: str) -> None:
 
 
 def _legend(told: Sequence[tuple[str, str]]) -> None:
-    st.caption(" \u2002 ".join(f"{sign} {words}".strip().replace(" ", _TOGETHER) for sign, words in told))
+    st.markdown(
+        ":small[" + " \u2002 ".join(f"{sign} {words}".strip().replace(" ", _TOGETHER) for sign, words in told) + "]"
+    )
 
 
 def _words(told: Sequence[tuple[str, str]]) -> str:

@@ -414,6 +414,11 @@ def figures(visitor: Visitor) -> dict[str, str]:
     return {m.label: m.value for m in visitor.at.metric}
 
 
+def legends(visitor: Visitor) -> list[str]:
+    """Return what stands under the pictures."""
+    return [text.replace("\u00a0", " ") for text in visitor.texts("markdown") if text.startswith(":small[")]
+
+
 @pytest.mark.parametrize(
     ("life", "day", "month"),
     [(Life.DEGRADED, "100 %", "100 %"), (Life.FAILING, "0.00 %", "9"), (Life.PAUSED, "not judged", "100 %")],
@@ -427,8 +432,7 @@ def test_uptime(life: Life, day: str, month: str) -> None:
 
 def test_a_day_and_a_quarter_in_words() -> None:
     """Under the strips stands what they show: how many checks found what, and how long nothing was judged."""
-    captions = page(lived(Life.MAINTAINED)).texts("caption")
-    day, quarter = (text.replace("\u00a0", " ") for text in captions[1:3])
+    day, quarter, _ = legends(page(lived(Life.MAINTAINED)))
     assert re.search(r"\d{3} up .* maintenance 2 h", day)
     assert re.search(r"3[01] no trouble .* 59|60 not judged", quarter)
     assert "hub not running" not in day
@@ -437,11 +441,11 @@ def test_a_day_and_a_quarter_in_words() -> None:
 def test_a_pause_and_a_stop_of_the_hub_are_told_apart() -> None:
     """Where nobody checked, it is said whether a person wanted that."""
     paused = lived(Life.PAUSED)
-    assert "paused 23 h" in page(paused).texts("caption")[1].replace("\u00a0", " ")
+    assert "paused 23 h" in legends(page(paused))[0]
     with hub().store.database.write() as con:
         con.execute("DELETE FROM beat")
         con.execute("DELETE FROM hourly")
-    assert "hub not running 23 h" in page(paused).texts("caption")[1].replace("\u00a0", " ")
+    assert "hub not running 23 h" in legends(page(paused))[0]
 
 
 def test_days_can_be_read_as_a_table() -> None:
