@@ -73,6 +73,7 @@ class Judge:
             problems += said
         problems += self._budgets()
         problems += self._starved()
+        problems += self._unproven()
         problems += [f"logged: {line}" for line in self._run.logged.lines if "this machine is offline" not in line]
         return Verdict(found, problems, incidents, fmean(errors), max(errors))
 
@@ -185,6 +186,21 @@ class Judge:
             region = who.server.endpoints.region
             if not any(q.begins <= at <= q.ends and q.region in {None, region} for q in self._run.scenario.quiet):
                 yield f"{_when(at)} organization {who.number}: its last check is too old to be believed"
+
+    def _unproven(self) -> Iterator[str]:
+        """Tell of keys that were not proven within the time that the pages promise, though nothing was in the way."""
+        for who, begins, ends in self._run.world.traffic.waits:
+            promised = RHYTHM.unseen(self._run.scenario.neighbours(who)) + SLACK
+            if ends - begins <= promised or self._excused(who, begins, ends):
+                continue
+            yield f"{_when(ends)} organization {who.number}: no fresh token for {ends - begins}, promised {promised}"
+
+    def _excused(self, who: Organization, begins: datetime, ends: datetime) -> bool:
+        region = who.server.endpoints.region
+        quiet = any(q.begins < ends and begins < q.ends for q in self._run.scenario.quiet if q.region in {None, region})
+        return quiet or any(
+            case.begins < ends and begins < case.ends + case.recover for case in self._cases[who.number]
+        )
 
 
 def _when(at: datetime) -> str:

@@ -18,6 +18,7 @@ from uuid import UUID
 
 from hub_core.bitwarden.transport import Answer, Connected, Headers, Session, Side, TlsFacts
 from hub_core.errors import RemoteError
+from hub_core.health.rhythm import KEY_FLOOR
 from hub_core.model import ApiKey, Endpoints, Reason, RegionId, Secret
 
 if TYPE_CHECKING:
@@ -110,6 +111,10 @@ class Traffic:
     """By identity origin, the most token requests within any minute."""
     most_reads: dict[str, int] = field(default_factory=lambda: defaultdict(int))
     requests: int = 0
+    last_token: dict[str, datetime] = field(default_factory=dict)
+    """By client id."""
+    waits: list[tuple[Organization, datetime, datetime]] = field(default_factory=list)
+    """Between two token requests of an organization, where it was longer than the shortest rhythm."""
 
 
 class World:
@@ -164,6 +169,14 @@ class World:
             return None
         client_id = json.loads(base64.urlsafe_b64decode(claims + "=" * (-len(claims) % 4)))["client_id"]
         return self.organizations[client_id]
+
+    def asked(self, who: Organization) -> None:
+        """Note that a fresh token was asked for."""
+        now, known = self.time.true(), self.traffic.last_token
+        last = known.get(who.client_id, now)
+        known[who.client_id] = now
+        if now - last > KEY_FLOOR:
+            self.traffic.waits.append((who, last, now))
 
     def count(self, times: deque[datetime]) -> int:
         """Note a request; return how many there were within a minute."""
@@ -252,6 +265,7 @@ class MadeUp(Session):
         if Kind.TOO_MANY in wrong:
             return self._answer(429, b"{}", {**_MARKS, "retry-after": "300"})
         who = self._world.organizations[form["client_id"]]
+        self._world.asked(who)
         if form["client_secret"] != who.key.secret.reveal() or Kind.KEY_REFUSED in self._world.suffers(who):
             return self._answer(400, b'{"error":"invalid_client"}' if not self._server.vaultwarden else _WRONG_SECRET)
         body = {"access_token": self._world.token_of(who), "expires_in": 3600, "token_type": "Bearer"}

@@ -41,8 +41,8 @@ MIB = 1024 * 1024
 SETTLING = timedelta(minutes=45)
 """Fast time until every account has its first token at the pace of the budget; nobody is late before."""
 
-LATE = timedelta(minutes=2)
-"""How long a check may wait for its place in the queue, and take, before its slot counts as missed."""
+SLOTS = 2
+"""A slot is missed when an account was not checked for so many intervals; it is shown as stale then."""
 
 BREAKS_EVERY, BROKEN_FOR = timedelta(hours=3), timedelta(minutes=40)
 FAULTS = (Fault.BAD_GATEWAY, Fault.RESET, Fault.HTML)
@@ -158,7 +158,7 @@ class Soak:
         self._samples: list[Sample] = []
         self._late_now: set[str] = set()
         self._longest = timedelta()
-        self._bound = hub.watching.rhythm.interval * 1.1 + LATE
+        self._bound = SLOTS * hub.watching.rhythm.interval
         self.checks = self.missed = self.stale = 0
         self.logged = Counting()
         logging.getLogger().addHandler(self.logged)
