@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from standardwebhooks import Webhook
 
+from tests.scaled import until
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
@@ -39,6 +41,10 @@ class Receiver:
     hang: bool = False
     """Take the request and answer only when `release` is set."""
     release: threading.Event = field(default_factory=threading.Event)
+
+    def wait(self, number: int) -> None:
+        """Return once so many requests came."""
+        until(lambda: len(self.requests) >= number)
 
     @property
     def place(self) -> str:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-LOOK_S = 5.0
+LOOK_S = 10.0
 """How often is looked for something to tell."""
 
 CLAIM = timedelta(minutes=2)
@@ -86,14 +86,11 @@ class Teller:
 
     async def round(self) -> None:
         """Route what is untold, and begin to send what is due."""
-        await asyncio.to_thread(self.route)
-        now = self._clock.now()
-        for ready in await asyncio.to_thread(self._outbox.claim, now=now, until=now + CLAIM, busy=list(self._sending)):
-            task = asyncio.create_task(self._bring(ready))
-            self._sending[ready.channel.id] = task
+        for ready in await asyncio.to_thread(self._due):
+            self._sending[ready.channel.id] = asyncio.create_task(self._bring(ready))
         if self._clock.monotonic() >= self._prune_at:
             self._prune_at = self._clock.monotonic() + PRUNE_EVERY_S
-            await asyncio.to_thread(self._outbox.prune, now - KEEP)
+            await asyncio.to_thread(self._outbox.prune, self._clock.now() - KEEP)
 
     async def idle(self) -> None:
         """Wait until nothing is on its way."""
@@ -125,6 +122,14 @@ class Teller:
         return attempt
 
     # ---- inside
+
+    def _due(self) -> list[Ready]:
+        """Route what is untold, and claim what is to be sent now."""
+        pending = self._outbox.pending(self._clock.now())
+        if not (pending.news and self.route()) and not pending.due:
+            return []
+        now = self._clock.now()  # not before what was just routed
+        return self._outbox.claim(now=now, until=now + CLAIM, busy=list(self._sending))
 
     async def _bring(self, ready: Ready) -> None:
         try:

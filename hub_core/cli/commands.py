@@ -7,6 +7,7 @@ import click
 from hub_core import __version__
 from hub_core.cli.accounts import check, list_accounts, pause, resume, show, unlink
 from hub_core.cli.backup import backup
+from hub_core.cli.channel import channel
 from hub_core.cli.doctor import doctor
 from hub_core.cli.exporting import export
 from hub_core.cli.incidents import acknowledge, incidents
@@ -47,6 +48,7 @@ for _command in (
     key,
     token,
     badge,
+    channel,
     maintenance,
     sandbox,
     serve,

@@ -16,6 +16,7 @@ from hub_core.clock import Clock
 from hub_core.errors import MasterKeyError, StorageError
 from hub_core.keychain import Keychain
 from hub_core.model import Reason
+from hub_core.storage.channels import Channels
 from hub_core.storage.keys import find_key
 from hub_core.storage.store import Store
 
@@ -53,6 +54,7 @@ def examine(settings: Settings) -> Iterator[Finding]:
         yield from _guarded("database", lambda: _database(store))
         yield from _guarded("clock", lambda: _clocks(store))
         yield from _guarded("secrets", lambda: _keys_and_secrets(store, settings))
+        yield from _guarded("alerts", lambda: _channels(store))
 
 
 def _guarded(about: str, look: Callable[[], Iterable[Finding]]) -> Iterator[Finding]:
@@ -99,6 +101,21 @@ def _clocks(store: Store) -> Iterator[Finding]:
         yield problem(
             "clock", f"It differs from Bitwarden's by more than 5 minutes ({wrong[0]}).", "Let it follow NTP."
         )
+
+
+def _channels(store: Store) -> Iterator[Finding]:
+    found = Channels(store.database).all()
+    if not found:
+        yield note(
+            "alerts", "There is no channel, so nobody is told when a link fails.", "Add one: linkhub channel add."
+        )
+    for one in found:
+        if one.locked:
+            yield problem("alerts", f"The address of “{one.name}” was given up.", "Enter it again.")
+        elif one.error:
+            yield problem("alerts", f"“{one.name}” cannot be reached: {one.error}", f"linkhub channel test {one.id}")
+        else:
+            yield ok("alerts", f"“{one.name}” ({one.hint}) is {'on' if one.enabled else 'switched off'}")
 
 
 def _keys_and_secrets(store: Store, settings: Settings) -> Iterator[Finding]:

@@ -34,6 +34,21 @@ _SUBJECT = (
 )
 
 
+_PENDING = (
+    "SELECT EXISTS (SELECT 1 FROM transition WHERE told = 0) OR EXISTS (SELECT 1 FROM held) "
+    "OR EXISTS (SELECT 1 FROM told) OR EXISTS (SELECT 1 FROM notice WHERE told < 2) "
+    "OR EXISTS (SELECT 1 FROM channel WHERE json_extract(rules, '$.summary_at') IS NOT NULL) AS news, "
+    "EXISTS (SELECT 1 FROM delivery WHERE state = 'waiting' AND (next_at <= :at OR next_at > :far)) AS due"
+)
+
+
+class Pending(NamedTuple):
+    """Whether there may be anything to decide, and anything to send."""
+
+    news: bool
+    due: bool
+
+
 class Ready(NamedTuple):
     """A message that is to be sent now, and everything needed for it."""
 
@@ -56,6 +71,13 @@ class Outbox:
     def __init__(self, database: Database, *, new_id: Callable[[], str]) -> None:
         self._database = database
         self._new_id = new_id
+
+    def pending(self, now: datetime) -> Pending:
+        """Tell, by one short question, whether there may be anything to decide or to send."""
+        at = codec.to_ms(now)
+        with self._database.read() as con:
+            row = con.execute(_PENDING, {"at": at, "far": at + LONGEST_WAIT_MS}).fetchone()
+        return Pending(bool(row["news"]), bool(row["due"]))
 
     def route(self, decide: Callable[[Inbox], Decision], *, now: datetime, everybody: Callable[[Inbox], bool]) -> bool:
         """Store what `decide` makes of everything that is untold, kept or due, in one transaction.
@@ -86,9 +108,6 @@ class Outbox:
             "state = 'waiting' AND (next_at <= :at OR next_at > :far) AND (claimed_until <= :at OR "
             "claimed_until > :claimed)"
         )
-        with self._database.read() as con:
-            if not con.execute(f"SELECT 1 FROM delivery WHERE {due} LIMIT 1", values).fetchone():  # noqa: S608 - own text
-                return []
         with self._database.write() as con:
             rows = con.execute(
                 f"SELECT d.*, min(d.made_at) FROM delivery d JOIN channel c ON c.id = d.channel_id WHERE {due} "  # noqa: S608 - own text
