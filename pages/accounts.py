@@ -24,7 +24,7 @@ def live() -> None:
     if state.get("row_action") or state.get("checking"):
         st.rerun()  # what a row or a need was asked for is done, and shown, outside of this part
     asked = state.pop("asked", False)
-    lines = _accounts_lines.lines(fresh=asked)
+    lines = _accounts_lines.lines()
     if not lines.all:
         _accounts_table.empty_page()
         return
@@ -66,15 +66,17 @@ if _accounts_wall.wanted():
 _actions.show_dialog()
 with st.container(horizontal=True, vertical_alignment="bottom"):
     st.title("Accounts", width="stretch", anchor=False)
-    if st.button("Link an organization", type="primary", key="go_link", icon=":material/add_link:"):
+    some = bool(_accounts_lines.lines(fresh=True).all)  # the empty page has a door of its own
+    if some and st.button("Link an organization", type="primary", key="go_link", icon=":material/add_link:"):
         _ui.open_page("link.py")
 _accounts_table.say_unlinked()
 running = st.container()
 if pending := state.pop("row_action", None):
     with running:
         _accounts_table.act(*pending)
+    _accounts_lines.lines(fresh=True)  # whoever has just done something sees what came of it
 checking = state.pop("checking", None)
-state.asked = True  # whoever has just done something sees what came of it
+state.asked = True
 _live.keep_fresh(live)
 if checking:
     # Last, so that everything else is on the page while this goes on for minutes.
