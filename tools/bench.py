@@ -131,7 +131,7 @@ def accounts_page(folder: Path, size: int) -> None:
     page = AppTest.from_file(str(ROOT / "pages" / "_shell.py"), default_timeout=120)
     page.run()
     script = best(page.run)
-    if page.exception or len(page.dataframe[0].value) != size:
+    if page.exception or len(page.dataframe[0].value) != min(size, 1_000):
         raise SystemExit(f"the page does not show {size} accounts: {page.exception}")
     target = {200: 50, 1_000: 100, 10_000: 400}[size]
     report(f"Accounts page, script run, {size:,} accounts", millis(script), f"target ≤ {target} ms")
