@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime, timedelta
 from urllib.parse import unquote
 from xml.etree import ElementTree as ET
 
 import pytest
 
-from hub_core.history import Period, Pulse
+from hub_core.history import Pulse
 from pages import _pulse, _tiles
-
-DAY = timedelta(days=1)
-BEGIN = datetime(2026, 11, 1, tzinfo=UTC)
 
 
 def drawn(address: str) -> ET.Element:
@@ -29,11 +25,6 @@ def shapes(svg: ET.Element) -> list[tuple[str, str]]:
         (re.sub(r"M\S+ (\S+)h\S+", r"\1", path.get("d") or ""), path.get("stroke-width") or "")
         for path in svg.iter("{http://www.w3.org/2000/svg}path")
     ]
-
-
-def period(**seconds: int) -> Period:
-    """Return a day of which so many seconds were judged."""
-    return Period(BEGIN, DAY, **seconds)
 
 
 def test_no_two_kinds_of_beat_have_the_same_shape() -> None:
@@ -65,27 +56,6 @@ def test_spark_keeps_gaps() -> None:
     assert _pulse.spark((None, None)) is None
     assert _pulse.spark(()) is None
     assert drawn(_pulse.spark((0,)) or "") is not None
-
-
-def test_periods() -> None:
-    """A minute of down time in a day is seen, and a day nobody judged is neither good nor bad."""
-    good = _pulse.periods([period(up=86_400)])
-    assert _pulse.RED in _pulse.periods([period(up=86_340, down=60)])
-    assert _pulse.RED not in good
-    unknown = _pulse.periods([period()])
-    assert _pulse.GREEN not in unknown
-    assert _pulse.GRAY in unknown
-    ET.fromstring(_pulse.periods([]))  # noqa: S314 - our own picture
-
-
-def test_in_words() -> None:
-    """What the pictures show can be read."""
-    assert _pulse.words("uuxn") == "2 up, 1 failing, 1 unreachable"
-    assert _pulse.words("") == "no check yet"
-    days = [period(up=86_400), period(up=80_000, down=6_400), period(), period(up=86_400, degraded=60)]
-    assert _pulse.periods_words(days, "days") == (
-        "4 days: 1 without trouble, 1 degraded, 1 with time down, 1 not judged"
-    )
 
 
 @pytest.mark.parametrize(
