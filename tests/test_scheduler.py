@@ -243,4 +243,21 @@ def test_trouble_with_our_own_database_is_nobodys_failure(tmp_path: Path, caplog
         stopped = time.now()
         until(lambda: all(scheduled(hub, i)[-1].at > stopped for i in ids))
         found = [check for i in ids for check in scheduled(hub, i)]
+        hours = [hour for i in ids for hour in hub.past.hours(i)]
     assert {(check.status, check.reason) for check in found} == {(Status.HEALTHY, None)}
+    assert sum(hour.down for hour in hours) == 0 < sum(hour.up for hour in hours)
+
+
+def test_whoever_watches_sums_up_the_past(tmp_path: Path) -> None:
+    """Hours that are over become sums while checks go on, and the answers are the same as before."""
+    time = FastTime(100)
+    with served(1, time) as running, watched(installation(tmp_path, running), time) as hub:
+        (account_id,) = fill(hub, running, at=time.now() - LONG_AGO)
+        before = hub.past.hours(account_id)[:-2]
+        hub.start_watching()
+        until(lambda: len(scheduled(hub, account_id)) > 1)
+        with hub.store.database.read() as con:
+            summed = con.execute("SELECT count(*) FROM hourly").fetchone()[0]
+        after = {hour.begins: hour for hour in hub.past.hours(account_id, 30)}
+    assert summed > 0
+    assert [after[hour.begins] for hour in before] == before
