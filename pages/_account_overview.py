@@ -10,6 +10,7 @@ import streamlit as st
 from hub_core import showing, telling, texts, timeline
 from hub_core.bitwarden import regions
 from hub_core.model import Stage
+from hub_core.watching import twins_among
 from pages import _account_charts, _account_view, _incident, _linked, _ui
 
 if TYPE_CHECKING:
@@ -83,7 +84,8 @@ def _certificate_left(account: Account) -> str:
 
 def _notes(account: Account) -> None:
     """Say what wants no action now, and yet is worth knowing."""
-    rows = _ui.hub().accounts()
+    # Of the snapshot all pages share: among ten thousand accounts a look of one's own would cost more than the rest.
+    rows = [line.row for line in _ui.hub().glances.latest().lines]
     notes = [telling.few_seats(account), telling.old_key(account, _ui.hub().clock.now())]
     if ahead := telling.older_than(account, rows):
         version, label = ahead
@@ -91,7 +93,7 @@ def _notes(account: Account) -> None:
             f"Its server runs version {account.facts.server_version}; that of another account, {label}, runs {version}."
         )
     labels = {row.id: row.label for row in rows}
-    twins = [labels[other] for other in _ui.hub().watching.twins().get(account.id, ()) if other in labels]
+    twins = [labels[other] for other in twins_among(rows).get(account.id, ()) if other in labels]
     if twins:
         notes.append(f"The same organization is linked here as {telling.spoken(twins)}, too, on another server.")
     for note in filter(None, notes):

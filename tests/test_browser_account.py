@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.browser
 
-LIVES = {"Meadow": Life.WELL, "Harbor": Life.FAILING, "Orchard": Life.FLAPPING, "Alpine": Life.PAUSED}
+LIVES = {"Meadow": Life.MAINTAINED, "Harbor": Life.FAILING, "Orchard": Life.FLAPPING, "Alpine": Life.PAUSED}
 TYPED = "The hosting company moves the machine"
 
 
@@ -138,7 +138,7 @@ def test_every_view_is_accessible(stage: Stage, *, dark: bool) -> None:
     }
     if dark:
         places = {name: places[name] for name in ("failing", "flapping", "maintenance", "incident")}
-    pictures = {"flapping": "account", "failing": "account-failing", "incidents": "incidents", "incident": "incident"}
+    pictures = {"well": "account", "failing": "account-failing", "incidents": "incidents", "incident": "incident"}
     with stage.tab(size=(1280, 1000), dark=dark) as tab:
         for name, path in places.items():
             tab.open(path)

@@ -507,6 +507,7 @@ def test_worth_knowing(account: Account) -> None:
     facts = {"server_kind": "official", "server_version": "2020.1.0", "members": {"confirmed": 99}, "seats": 100}
     change_row(account.id, facts=json.dumps(facts))
     change_row(other.id, client_id=account.client_id, identity_origin="https://elsewhere.example")
+    hub().glances.latest(fresh=True)
     visitor = page(account)
     assert "in use here for 400 days. Consider asking an Owner" in visitor.text
     assert "99 of 100 seats are taken: 1 is left." in visitor.text
