@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from contextlib import closing, suppress
-from typing import TYPE_CHECKING
+from contextlib import suppress
 
 import streamlit as st
 
@@ -12,9 +10,6 @@ from hub_core import showing, texts
 from hub_core.errors import HubError, InputError, NotFound
 from hub_core.model import Lifecycle
 from pages import _ui
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
 
 state = st.session_state
 
@@ -37,29 +32,6 @@ def check_now(account_id: str, label: str) -> None:
         live.finish(_ui.plain(f"{label}: {told.title}{wait}"), good=False)
     else:
         live.finish(f"Checked “{_ui.plain(label)}”: the key works", good=True)
-
-
-def check_many(account_ids: Sequence[str]) -> None:
-    """Check many accounts with a progress bar; leaving the page or pressing Stop ends it."""
-    with st.container(horizontal=True, vertical_alignment="center", key="check_all_running"):
-        bar = st.progress(0.0, text="Starting…")
-        st.button("Stop", key="check_all_stop", icon=":material/stop:")
-    found: Counter[str] = Counter()
-    with closing(_ui.hub().check_many(account_ids)) as steps:
-        for step in steps:
-            if step is None:
-                # A call into the page now and then, so that Stop is noticed while everything waits.
-                st.session_state.get("check_all_stop")
-                continue
-            text = f"{step.done} of {step.total} checked"
-            if step.label:
-                text += f" · {_ui.plain(step.label)}"
-                found[texts.STATUSES[step.status].word if step.status else "Unlinked meanwhile"] += 1
-            if step.waiting:
-                text += f" · waiting {step.waiting} s: this minute's token requests are used up"
-            bar.progress(step.done / step.total if step.total else 1.0, text=text)
-    _ui.tell(f"{found.total()} checked: " + ", ".join(f"{n} {word.lower()}" for word, n in found.items()), "refresh")
-    st.rerun()
 
 
 def pause_or_resume(account_id: str, label: str, lifecycle: Lifecycle) -> None:

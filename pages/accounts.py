@@ -12,6 +12,7 @@ from pages import (
     _accounts_views,
     _accounts_wall,
     _actions,
+    _check_all,
     _live,
     _ui,
 )
@@ -41,6 +42,7 @@ def live() -> None:
         key="check_all",
         icon=":material/refresh:",
         on_click=_wish,
+        disabled=_check_all.running(),
         args=([line.seen.row.id for line in filtered if not _accounts_lines.paused(line.seen.row)],),
     )
     _accounts_table.table(lines, filtered, chosen, asked=asked)
@@ -75,10 +77,9 @@ if pending := state.pop("row_action", None):
     with running:
         _accounts_table.act(*pending)
     _accounts_lines.lines(fresh=True)  # whoever has just done something sees what came of it
-checking = state.pop("checking", None)
+if checking := state.pop("checking", None):
+    _check_all.begin(checking)
+with running:
+    _check_all.show()
 state.asked = True
 _live.keep_fresh(live)
-if checking:
-    # Last, so that everything else is on the page while this goes on for minutes.
-    with running:
-        _actions.check_many(checking)

@@ -100,16 +100,22 @@ def test_refreshing_disturbs_nobody(stage: Stage) -> None:
         expect(field).to_be_focused()
 
 
-def test_checking_all_outlives_a_refresh(stage: Stage) -> None:
-    """A refresh that falls due while all are checked ends nothing: every account is checked, and the sum is told."""
+def test_checking_all_disturbs_nobody(stage: Stage) -> None:
+    """While all are checked the page refreshes and its filters answer; every account is checked, the sum is told."""
     for word in ("Meadow", "Harbor"):
         stage.link(word)
     with stage.tab() as tab:
         tab.open()
-        stage.sandbox.faults.set("us", Fault.SLOW, seconds=12, at="/connect/token")
+        stage.sandbox.faults.set("us", Fault.SLOW, seconds=15, at="/connect/token")
         tab.button("Check all").click()
         tab.page.get_by_text("0 of 2 checked").wait_for()
+        tab.page.get_by_label("Search").first.fill("Meadow")
+        tab.page.get_by_text("1 of 2 accounts").wait_for()
+        refreshed(tab)
+        expect(tab.button("Stop")).to_be_visible()
+        stage.sandbox.faults.clear()
         tab.page.get_by_text("2 checked: 2 healthy").wait_for()
+        expect(tab.button("Stop")).to_have_count(0)
         tab.settle()
     assert {len(stage.hub.past.beats(row.id, row.since)) for row in stage.hub.accounts() if row.since} == {2}
 

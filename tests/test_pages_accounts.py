@@ -72,6 +72,14 @@ def counted(visitor: Visitor) -> list[str]:
     return [found[1] for found in badges if found]
 
 
+def checked_all(visitor: Visitor) -> Visitor:
+    """Have every listed account checked, and wait until it is."""
+    visitor.press("check_all")
+    while "check_all_stop" in visitor.buttons:
+        visitor.run()
+    return visitor
+
+
 def act(visitor: Visitor, word: str, account: Account) -> Visitor:
     """Choose an entry of a row's menu, as the click in the browser hands it over."""
     present = hub().account(account.id)
@@ -231,7 +239,7 @@ def test_check_all(mixed: dict[str, Account]) -> None:
     sandbox().faults.clear()
     rotate("Meadow")
     before = {row.id: row.checked_at for row in hub().accounts()}
-    visitor = Visitor().press("check_all")
+    visitor = checked_all(Visitor())
     after = {row.id: row.checked_at for row in hub().accounts()}
     assert {word for word, account in mixed.items() if before[account.id] == after[account.id]} == {"Orchard"}
     assert listed(visitor)[:2] == ["Harbor Clinic", "Meadow Bakery"]
@@ -241,7 +249,7 @@ def test_check_all(mixed: dict[str, Account]) -> None:
 def test_check_all_keeps_to_the_filter(mixed: dict[str, Account]) -> None:
     """What the filters hide is not checked."""
     before = {row.id: row.checked_at for row in hub().accounts()}
-    Visitor().type(status=["Healthy"]).press("check_all")
+    checked_all(Visitor().type(status=["Healthy"]))
     changed = {row.id for row in hub().accounts() if row.checked_at != before[row.id]}
     assert changed == {mixed["Meadow"].id}
 
