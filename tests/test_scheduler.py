@@ -57,7 +57,7 @@ def overlaps(checks: list[Beat]) -> int:
 
 def test_two_hundred_accounts_are_judged_after_a_restart_as_fast_as_the_limit_allows(tmp_path: Path) -> None:
     """All are judged within 1.1 times 200 / 8 minutes, those in trouble first, and the server never says stop."""
-    time = FastTime(100)
+    time = FastTime(60)
     with served(200, time, rate_limits=True) as running:
         settings = installation(tmp_path, running, token_limit=8)
         with watched(settings, time) as hub:
