@@ -215,11 +215,12 @@ class Nursery:
             heard.append(line)
         return line
 
-    def life(self, name: str, seconds: float) -> list[list[Any]]:
-        """Let one child live for so long after it is ready, kill it, and return what it acknowledged."""
+    def life(self, name: str, seconds: float, *, after: int = 0) -> list[list[Any]]:
+        """Let one child live until it has said so many things, and so long; kill it, and return what it said."""
         heard: list[list[Any]] = []
         child = self.start(name)
         self.until("ready", heard)
+        heard += [self._lines.get(timeout=30) for _ in range(after)]
         killer = Timer(seconds, kill, (child,))
         killer.start()
         self.until("ended", heard)
@@ -271,6 +272,12 @@ def whole(settings: Settings) -> set[str]:
     return accounts
 
 
+def lives(number: int, most: int, longest: float) -> list[tuple[int, float]]:
+    """Return after how many words, and how much later, to kill: on a slow machine as much is done as on a fast one."""
+    chance = random.Random(SEED)  # noqa: S311 - not for secrets
+    return [(chance.randint(0, most), chance.uniform(0, longest)) for _ in range(number)]
+
+
 def seconds(number: int, longest: float) -> list[float]:
     """Return the instants at which to kill: random, and the same in every run."""
     chance = random.Random(SEED)  # noqa: S311 - not for secrets
@@ -297,8 +304,8 @@ def test_fifty_kills_while_linking_and_checking(settings: Settings, running: Run
     present: set[str] = set()
     counts: Counter[str] = Counter()
     with nursing(settings) as nursery:
-        for instant in seconds(50, 0.4):
-            heard = nursery.life("link_and_check", instant)
+        for words, instant in lives(50, 8, 0.05):
+            heard = nursery.life("link_and_check", instant, after=words)
             counts.update(word for word, *_ in heard)
             after = whole(settings)
             must = expected(heard, present)
@@ -322,8 +329,8 @@ def test_twenty_kills_while_rotating_the_data_key(settings: Settings, running: R
         ids = {link(hub, of_sandbox(word)).account.id for word in WORDS}
     rotations = 0
     with nursing(settings) as nursery:
-        for instant in seconds(20, 0.15):
-            rotations += sum(word == "rotated" for word, *_ in nursery.life("rotate", instant))
+        for words, instant in lives(20, 4, 0.02):
+            rotations += sum(word == "rotated" for word, *_ in nursery.life("rotate", instant, after=words))
             assert whole(settings) == ids
             with closing(Store.open(settings.database)) as store:
                 assert len(store.ring()) == 1
