@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import logging
 import random
+import socket
 from collections import defaultdict
 from datetime import timedelta
 from typing import TYPE_CHECKING, NamedTuple
 
+from hub_core.alerts.channel import Sort
+from hub_core.alerts.form import ChannelForm
 from hub_core.bitwarden.client import LISTS
 from hub_core.health import status
 from hub_core.health.maintenance import Once, Scope
@@ -52,6 +55,22 @@ class Move(NamedTuple):
     reason: Reason | None
 
 
+class Telling(NamedTuple):
+    """When people began, or ceased, to know of an account as being in trouble."""
+
+    seen: datetime
+    began: bool
+
+
+class Letter(NamedTuple):
+    """A message that was put on its way."""
+
+    seen: datetime
+    sort: Sort
+    cause: str
+    """What the many accounts it is about have in common; empty where it is about one."""
+
+
 class Logged(logging.Handler):
     """Keeps the errors that the hub logs."""
 
@@ -73,6 +92,8 @@ class Simulation:
         self.world = World(self.time)
         self.moves: dict[int, list[Move]] = defaultdict(list)
         """By number of the organization."""
+        self.tellings: dict[int, list[Telling]] = defaultdict(list)
+        self.letters: list[Letter] = []
         self.stale: list[tuple[datetime, Organization]] = []
         self.checks = 0
         self.logged = Logged()
@@ -80,10 +101,13 @@ class Simulation:
         self._chance = random.Random(SEED)  # noqa: S311 - not for secrets
         self._ids: dict[int, str] = {}
         self._people: dict[str, Organization] = {}
-        self._last_move = 0
+        self._last_move = self._last_letter = 0
+        self._known: set[str] = set()
         self._looks = 0
         self._dead: list[tuple[Hub, VirtualEngine]] = []
         self.hub, self._engine = self._open()
+        channel = self.hub.alerts.read_form(ChannelForm(name="Everybody", target="https://receiver.example/hook"))
+        self.hub.alerts.add(channel, actor="simulation")
 
     def run(self, length: timedelta, progress: Callable[[datetime], None] = lambda _: None) -> None:
         """Let everything happen that happens in so much time."""
@@ -129,6 +153,7 @@ class Simulation:
             chance=self._chance.random,
             engine=engine,
             sessions=self.world.session,
+            resolve=_nowhere,
         )
         return hub, engine
 
@@ -185,10 +210,29 @@ class Simulation:
             self._last_move = number
             move = Move(now, Status(after), Reason(reason) if reason else None)
             self.moves[self._people[account_id].number].append(move)
+        self._read_the_post(now)
         self._looks += 1
         if self._looks % STALE_EVERY == 0:
             late = [row.id for row in self.hub.accounts() if self.hub.watching.stale(row)]
             self.stale += [(now, self._people[account_id]) for account_id in late]
+
+    def _read_the_post(self, now: datetime) -> None:
+        with self.hub.store.database.read() as con:
+            told = {row[0] for row in con.execute("SELECT account_id FROM told")}
+            letters = con.execute(
+                "SELECT rowid, sort, cause FROM delivery WHERE rowid > ? ORDER BY rowid", (self._last_letter,)
+            ).fetchall()
+        for account_id in told ^ self._known:
+            self.tellings[self._people[account_id].number].append(Telling(now, account_id in told))
+        self._known = told
+        for number, sort, cause in letters:
+            self._last_letter = number
+            self.letters.append(Letter(now, Sort(sort), cause))
+
+
+async def _nowhere(host: str, port: int) -> list[str]:
+    """Find no address: messages are made, and stay on their way."""
+    raise socket.gaierror(socket.EAI_NONAME, f"{host}:{port}")
 
 
 def _first_check(who: Organization, at: datetime) -> Check:

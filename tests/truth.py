@@ -7,6 +7,8 @@ from datetime import timedelta
 from statistics import fmean
 from typing import TYPE_CHECKING, NamedTuple
 
+from hub_core.alerts.channel import TOLD_BY_DEFAULT, Sort
+from hub_core.alerts.inbox import FOLLOW, MANY, SETTLE
 from hub_core.history import DOWN, IN_TROUBLE
 from hub_core.model import Reason, Status
 from tests.scenario import HOUR, LOOK, MINUTE, RHYTHM, ROUND, SLACK
@@ -17,10 +19,17 @@ if TYPE_CHECKING:
 
     from hub_core.history import Incident
     from tests.scenario import Case
-    from tests.simulated import Move, Simulation
+    from tests.simulated import Move, Simulation, Telling
     from tests.world import Organization
 
 READS_A_MINUTE = 150
+LETTERS_OF_ONE_OUTAGE = 6
+"""Its beginning and its end; checks are spread over an interval, and so who is found later follows in a second one."""
+
+CROWD = 20
+"""Of fewer, each half may be found apart, and then be too few for one message."""
+
+OF_ACCOUNTS = frozenset({Sort.TROUBLE, Sort.RECOVERY})
 ZERO = timedelta()
 OF_OUR_CLOCK = frozenset({Reason.CLOCK_WRONG_HERE, Reason.CLOCK_SKEW})
 
@@ -39,6 +48,8 @@ class Verdict(NamedTuple):
     found: list[Found]
     problems: list[str]
     incidents: int
+    letters: int
+    """Messages that people were sent about accounts."""
     uptime_mean: float
     """The difference between the hub's uptime and the true one, in percentage points, on average."""
     uptime_worst: float
@@ -63,8 +74,11 @@ class Judge:
         for one in found:
             for who in one.case.who:
                 problems += self._bounds(one.case, who)
+                problems += self._told(one.case, who)
+            problems += self._together(one.case)
         for who in self._run.scenario.organizations:
             problems += self._false_alarms(who)
+            problems += self._false_letters(who)
             kept = self._run.hub.past.incidents(account_id=self._run.id_of(who))
             incidents += len(kept)
             problems += self._incidents(who, kept)
@@ -75,7 +89,8 @@ class Judge:
         problems += self._starved()
         problems += self._unproven()
         problems += [f"logged: {line}" for line in self._run.logged.lines if "this machine is offline" not in line]
-        return Verdict(found, problems, incidents, fmean(errors), max(errors))
+        letters = sum(letter.sort in OF_ACCOUNTS for letter in self._run.letters)
+        return Verdict(found, problems, incidents, letters, fmean(errors), max(errors))
 
     # ---- found in time, and its end too
 
@@ -114,6 +129,48 @@ class Judge:
         for move in self._run.moves[who.number]:
             if move.after in IN_TROUBLE and not any(_is_of(case, move) for case in self._cases[who.number]):
                 yield f"{_when(move.seen)} organization {who.number}: {move.after}, {move.reason}, without a cause"
+
+    # ---- what people are told
+
+    def _tellings(self, case: Case, who: Organization) -> list[Telling]:
+        """Return when people were told of a case, and of its end, as far as it is one that they are told of."""
+        if not (case.told and case.status in TOLD_BY_DEFAULT):
+            return []
+        late = case.ends + case.recover + _later(case)
+        return [one for one in self._run.tellings[who.number] if case.begins <= one.seen <= late]
+
+    def _told(self, case: Case, who: Organization) -> Iterator[str]:
+        if not (case.required and case.told and case.status in TOLD_BY_DEFAULT):
+            return
+        told, what = self._tellings(case, who), f"{case.name}, organization {who.number}"
+        began = [one.seen for one in told if one.began]
+        ceased = [one.seen for one in told if not one.began and one.seen >= case.ends]
+        if self._ends > case.begins + case.detect + _later(case):
+            if not began:
+                yield f"{what}: nobody was told"
+            elif began[0] > case.begins + case.detect + _later(case):
+                yield f"{what}: told after {began[0] - case.begins}"
+        if len(began) > case.most:
+            yield f"{what}: told {len(began)} times"
+        if began and self._ends > case.ends + case.recover + _later(case) and not ceased:
+            yield f"{what}: nobody was told that it is over"
+
+    def _false_letters(self, who: Organization) -> Iterator[str]:
+        explained = {one for case in self._cases[who.number] for one in self._tellings(case, who)}
+        for one in self._run.tellings[who.number]:
+            if one not in explained:
+                yield f"{_when(one.seen)} organization {who.number}: people were told {one.began}, without a cause"
+
+    def _together(self, case: Case) -> Iterator[str]:
+        """Tell of an outage of many that came as many messages."""
+        if len(case.who) < CROWD or not case.told or not case.required:
+            return
+        origin, late = case.who[0].server.identity, case.ends + case.recover + _later(case)
+        number = sum(
+            case.begins <= letter.seen <= late and letter.cause.startswith(origin) for letter in self._run.letters
+        )
+        if not 2 <= number <= LETTERS_OF_ONE_OUTAGE and late < self._ends:
+            yield f"{case.name}: {number} messages about {len(case.who)} organizations"
 
     # ---- what is remembered
 
@@ -201,6 +258,11 @@ class Judge:
         return quiet or any(
             case.begins < ends and begins < case.ends + case.recover for case in self._cases[who.number]
         )
+
+
+def _later(case: Case) -> timedelta:
+    """Return how much later than it is found a case may be told: others may be waited for."""
+    return SETTLE + (FOLLOW if len(case.who) >= MANY else ZERO) + 2 * LOOK
 
 
 def _when(at: datetime) -> str:

@@ -100,6 +100,7 @@ def _report(run: Simulation, verdict: Verdict) -> None:
         ("most reads of a path a minute at one origin", f"{max(traffic.most_reads.values())} of {READS_A_MINUTE}"),
         ("changes of status", str(sum(len(moves) for moves in run.moves.values()))),
         ("incidents", str(verdict.incidents)),
+        ("messages to people", str(verdict.letters)),
         ("uptime, difference from the truth", f"{verdict.uptime_mean:.3f} points, {verdict.uptime_worst:.2f} at most"),
         ("not as it has to be", str(len(verdict.problems))),
     ):
