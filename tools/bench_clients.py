@@ -21,6 +21,7 @@ TOOLS = Path(__file__).resolve().parent
 CPU_S = {"fresh": 1.6, "kept": 1.0}
 MODES = {"fresh": "fresh tokens", "kept": "kept tokens"}
 OTHERS = {
+    "guarded": "Link Hub's own transport alone",
     "httpx_shared": "bare httpx, one shared pool",
     "httpx_each": "bare httpx, a client per worker",
     "httpx_aiohttp": "httpx over aiohttp",

@@ -121,6 +121,28 @@ async def aiohttp(opened: AsyncExitStack, base: str, tls: ssl.SSLContext | None,
         yield check
 
 
+async def guarded(opened: AsyncExitStack, base: str, tls: ssl.SSLContext | None, at_once: int) -> AsyncIterator[Check]:
+    """Link Hub's own transport without the rest of a check, its connections kept."""
+    from hub_core.bitwarden.kept import Kept  # noqa: PLC0415 - as above
+    from hub_core.bitwarden.policy import OutboundPolicy  # noqa: PLC0415 - as above
+    from hub_core.bitwarden.transport import Session, Side  # noqa: PLC0415 - as above
+    from hub_core.model import Endpoints, RegionId  # noqa: PLC0415 - as above
+
+    where = Endpoints(RegionId.SELF_HOSTED, f"{base}/identity", f"{base}/api")
+    policy = OutboundPolicy(loopback=frozenset({base.partition("://")[2]}))
+    ca_pem = ssl.DER_cert_to_PEM_cert(tls.get_ca_certs(binary_form=True)[-1]) if tls else None
+    kept = Kept()
+    opened.callback(kept.close)
+
+    async def check(given: dict[str, str]) -> Any:
+        async with Session(where, policy, ca_pem=ca_pem, kept=kept) as session:
+            token = (await session.post_token(given)).json()["access_token"]
+            return (await session.get(Side.API, "/public/policies", token=token)).json()
+
+    for _ in range(at_once):
+        yield check
+
+
 async def streams(opened: AsyncExitStack, base: str, tls: ssl.SSLContext | None, at_once: int) -> AsyncIterator[Check]:
     """A connection for each worker, and no more HTTP than this server needs: what nothing can be cheaper than."""
     where = urlsplit(base)
@@ -144,6 +166,7 @@ async def streams(opened: AsyncExitStack, base: str, tls: ssl.SSLContext | None,
 
 
 CLIENTS = {
+    "guarded": guarded,
     "httpx_shared": httpx_shared,
     "httpx_each": httpx_each,
     "httpx_aiohttp": httpx_aiohttp,
