@@ -21,6 +21,8 @@ import httpx
 import pytest
 
 from hub_core.access import Scope
+from hub_core.alerts.channel import Kind
+from hub_core.alerts.form import ChannelForm
 from hub_core.clock import Clock
 from hub_core.errors import HubError, VerifyFailed
 from hub_core.exports import to_csv, to_json
@@ -220,6 +222,7 @@ def every_flow(hub: Hub, running: RunningSandbox, evidence: Evidence, folder: Pa
     evidence.attempt(lambda: hub.read_new_key(row.id, harbor.client_id))
     evidence.attempt(lambda: hub.edit_server(row.id, replace(good, region=RegionId.EU), actor="x"))
     evidence.note(hub.take(hub.hold(good)), hub.hold(good))
+    canaries |= every_channel(hub, running, evidence)
     evidence.attempt(lambda: hub.keychain.rotate(actor="x"))
     canaries |= keys_of(hub)
     new = MasterKey.generate()
@@ -243,6 +246,31 @@ def every_door(hub: Hub, account_id: str, evidence: Evidence) -> dict[str, str]:
         for path in (*(f"/api/v1/{path}" for path in paths), "/metrics", f"/badge/{account_id}.svg"):
             evidence.note(*(machines.get(path, scope=scope) for scope in (None, *Scope)))
         return {f"api token to {scope}": machines.token(scope) for scope in Scope}
+
+
+def every_channel(hub: Hub, running: RunningSandbox, evidence: Evidence) -> dict[str, str | bytes]:
+    """Add channels of both kinds that nobody answers, also wrongly; try and change them; return the canaries."""
+    place, path, given = (
+        running.origin,
+        "HookCanary0000000000000000001",
+        "whsec_" + base64.b64encode(b"c" * 32).decode(),
+    )
+    apprise = f"jsons://u:{path}@{place.removeprefix('https://')}/{path}"
+    made: dict[str, str | bytes] = {"address of a channel": path, "signing secret": given}
+    for entered in (
+        ChannelForm(name="web", target=f"{place}/{path}?token={path}", secret=given),
+        ChannelForm(name="made", target=f"{place}/{path}"),
+        ChannelForm(name="apprise", kind=Kind.APPRISE, target=apprise),
+        ChannelForm(name="wrong", target=f"https://{path}@hooks.example/", secret=path),
+        ChannelForm(name="wrong", kind=Kind.APPRISE, target=f"syslog://{path}"),
+    ):
+        evidence.note(entered)
+        evidence.attempt(lambda entered=entered: hub.alerts.add(hub.alerts.read_form(entered), actor="x"))  # type: ignore[misc]
+    assert [channel.name for channel in hub.alerts.channels()] == ["apprise", "made", "web"]
+    for channel in hub.alerts.channels():
+        evidence.attempt(lambda channel=channel: hub.alerts.test(channel.id, actor="x"))  # type: ignore[misc]
+        evidence.note(channel, *hub.alerts.deliveries(channel.id), hub.alerts.sealed(channel.id), hub.alerts.problem())
+    return made
 
 
 def test_no_flow_leaks(tmp_path: Path, running: RunningSandbox, caplog: pytest.LogCaptureFixture) -> None:
