@@ -27,7 +27,8 @@ LONGEST_WAIT_MS = 26 * 3_600_000
 _DAY_MS = 24 * 3_600_000
 _SUBJECT = (
     "SELECT a.id, a.label, a.tags, a.region, a.identity_origin, a.lifecycle, a.status, a.reason, a.since, "
-    "a.key_proven_at, a.certificate_ends, json_extract(a.facts, '$.members.invited') AS invited, "
+    "a.key_proven_at, a.certificate_ends, "
+    "CASE WHEN json_valid(a.facts) THEN json_extract(a.facts, '$.members.invited') END AS invited, "
     "i.acknowledged_at IS NOT NULL AS acknowledged, i.evidence, "
     "EXISTS (SELECT 1 FROM incident p WHERE p.account_id = a.id AND p.opened_at > :lately) AS failed "
     "FROM account a LEFT JOIN incident i ON i.account_id = a.id AND i.closed_at IS NULL "
