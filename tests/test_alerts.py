@@ -256,6 +256,16 @@ def test_each_wrong_field_is_named(hub: Hub, field: str, entered: dict[str, obje
     assert said[field].endswith(".")
 
 
+def test_a_signing_secret_made_here_can_be_given_elsewhere(hub: Hub, inbox: Receiver) -> None:
+    """What this hub makes for one channel is accepted for another, with and without padding."""
+    made = add(hub, inbox).secret
+    assert made is not None
+    for number, text in enumerate((written_out(made), written_out(made).rstrip("="))):
+        channel = add(hub, inbox, name=f"Twin {number}", secret=text).channel
+        assert hub.alerts.test(channel.id, actor="test").well
+        inbox.requests[-1].verified(written_out(made))
+
+
 def test_every_wrong_field_is_told_at_once(hub: Hub) -> None:
     """Several mistakes are told together."""
     assert set(wrong(hub, name="", target="x", statuses=[], summary_at="x")) == {

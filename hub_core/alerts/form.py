@@ -147,7 +147,8 @@ def _secret(form: ChannelForm) -> Secret | None:
     if form.kind is not Kind.WEBHOOK:
         raise _wrong("secret", "Only a webhook has a signing secret; leave this empty.")
     try:
-        key = base64.b64decode(text.removeprefix(SECRET_PREFIX) + "==", validate=True)
+        bare = text.removeprefix(SECRET_PREFIX).rstrip("=")
+        key = base64.b64decode(bare + "=" * (-len(bare) % 4), validate=True)
     except (binascii.Error, ValueError):
         key = b""
     if not text.startswith(SECRET_PREFIX) or len(key) not in _SECRET_BYTES:
