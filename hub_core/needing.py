@@ -25,7 +25,7 @@ FEW = 3
 _NEEDY = frozenset(
     text.word
     for text in showing.WORST_FIRST
-    if text.color in {"red", "orange"}  # locked, failing, unreachable, degraded
+    if text.color in {"red", "orange"} or text is texts.STALE  # locked, failing, unreachable, degraded, stale
 )
 
 
@@ -55,7 +55,7 @@ class Need(NamedTuple):
 
 def needs_attention(line: Line) -> bool:
     """Tell whether a person should look at this account now; during a maintenance window nobody needs to."""
-    return line.text.word in _NEEDY | {texts.STALE.word} and not line.seen.maintenance
+    return line.text.word in _NEEDY and not line.seen.maintenance
 
 
 def needing(lines: Iterable[Line]) -> list[Need]:

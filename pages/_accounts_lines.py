@@ -10,13 +10,14 @@ import streamlit as st
 
 from hub_core import showing
 from hub_core.model import Lifecycle
-from hub_core.needing import Line
+from hub_core.needing import Line, needing
 from pages import _ui
 
 if TYPE_CHECKING:
     from datetime import datetime
 
     from hub_core.glance import Glance
+    from hub_core.needing import Need
     from hub_core.storage.store import AccountRow
 
 BELIEVED_FOR = timedelta(seconds=10)
@@ -34,6 +35,8 @@ class Lines(NamedTuple):
     """Worst first, then by label."""
     found: Counter[str]
     """How many accounts are shown by each word."""
+    needs: tuple[Need, ...]
+    """What needs a person, worst first."""
 
 
 def lines(*, fresh: bool = False) -> Lines:
@@ -48,7 +51,8 @@ def lines(*, fresh: bool = False) -> Lines:
     shown.sort(key=lambda line: (showing.RANK[line.text.word], line.seen.row.label.casefold()))
     same = last is not None and last.glance.version == glance.version and last.all == tuple(shown)
     generation = last.generation + (not same) if last else 0
-    kept[:] = [Lines(generation, glance, now, tuple(shown), Counter(line.text.word for line in shown))]
+    found = Counter(line.text.word for line in shown)
+    kept[:] = [Lines(generation, glance, now, tuple(shown), found, tuple(needing(shown)))]
     return kept[0]
 
 

@@ -8,7 +8,6 @@ import streamlit as st
 
 from hub_core import showing, texts
 from hub_core.model import Remedy, Status
-from hub_core.needing import needing
 from pages import _accounts_lines, _accounts_views, _ui
 
 if TYPE_CHECKING:
@@ -38,7 +37,7 @@ _MENDS: Final = {
 
 def show(lines: Lines) -> None:
     """List what needs a person, worst first, or say in one calm line that nothing does."""
-    needs = needing(lines.all)
+    needs = lines.needs
     if not needs:
         _calm(lines)
         return

@@ -10,7 +10,7 @@ import streamlit as st
 from hub_core import showing, texts
 from hub_core.bitwarden import regions
 from hub_core.model import RegionId
-from hub_core.needing import needing, needs_attention
+from hub_core.needing import needs_attention
 from pages import _accounts_lines, _tiles, _ui
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ def wanted() -> bool:
 def show() -> None:
     """Show what needs a person large, and what works as counts."""
     lines = _accounts_lines.lines()
-    needs = needing(lines.all)
+    needs = lines.needs
     _banner(lines)
     for sentence in _ui.alarms(lines.glance):
         _draw(_tiles.banner(sentence, "", "red"), sentence)
