@@ -17,7 +17,7 @@ from hub_core.alerts.apprise_child import SCHEMAS
 from hub_core.alerts.apprising import Apprising
 from hub_core.alerts.channel import Kind, State
 from hub_core.alerts.form import ChannelForm
-from hub_core.alerts.teller import RETRIES, next_attempt
+from hub_core.alerts.teller import CLAIM, RETRIES, next_attempt
 from hub_core.bitwarden.policy import OutboundPolicy
 from hub_core.errors import InputError, InvalidForm
 from hub_core.hub import Hub
@@ -239,6 +239,39 @@ def test_a_receiver_that_hangs_delays_no_other_channel(telling: Telling, inbox: 
             await telling.teller.idle()
 
         asyncio.run(look())
+
+
+def test_two_tellers_on_one_database_tell_once(telling: Telling, inbox: Receiver) -> None:
+    """Dashboard and watcher tell side by side: each message is routed once and sent once."""
+    telling.add()
+    with closing(Hub.open(telling.hub.settings, clock=telling.hands.clock)) as other:
+        tellers = [telling.teller, other.alerts.teller()]
+        for account in telling.accounts:
+            telling.fail(account)
+            telling.hands.forward(minutes=3)
+
+            async def look() -> None:
+                await asyncio.gather(*(teller.round() for teller in tellers))
+                await asyncio.gather(*(teller.idle() for teller in tellers))
+
+            asyncio.run(look())
+    telling.after(minutes=10)
+    assert len(set(inbox.ids)) == len(inbox.ids) == len(telling.accounts)
+
+
+def test_what_a_dead_teller_claimed_is_sent_by_the_next(telling: Telling, inbox: Receiver) -> None:
+    """A message that was claimed and not settled is sent under its id once the claim has run out, not before."""
+    channel, _ = telling.add()
+    telling.fail(telling.accounts[0])
+    telling.hands.forward(minutes=3)
+    telling.teller.route()
+    now = telling.hub.clock.now()
+    (ready,) = telling.teller._outbox.claim(now=now, until=now + CLAIM, busy=[])
+    telling.after(seconds=60)
+    assert inbox.requests == []
+    telling.after(seconds=61)
+    assert inbox.ids == [ready.id]
+    assert telling.deliveries(channel)[0].state is State.SENT
 
 
 def test_nobody_there_is_said_with_the_host_alone(telling: Telling, free_port: int) -> None:

@@ -481,12 +481,13 @@ RULES = st.builds(
 )
 STEPS = st.lists(
     st.one_of(
-        st.tuples(st.just("become"), st.integers(0, 3), STATUSES),
-        st.tuples(st.just("pass"), st.sampled_from([-90, 0, 1, 3, 20, 90, 600]), st.none()),
-        st.tuples(st.just("maintain"), st.integers(0, 3), st.none()),
-        st.tuples(st.just("acknowledge"), st.integers(0, 3), st.none()),
+        st.tuples(st.just("become"), st.integers(0, 1), STATUSES),
+        st.tuples(st.just("pass"), st.sampled_from([3, 20, 90, 600, 1, 0, -90]), st.none()),
+        st.tuples(st.just("maintain"), st.integers(0, 1), st.none()),
+        st.tuples(st.just("acknowledge"), st.integers(0, 1), st.none()),
     ),
-    max_size=30,
+    min_size=6,
+    max_size=40,
 )
 
 
@@ -494,7 +495,7 @@ STEPS = st.lists(
 @given(rules=RULES, steps=STEPS)
 def test_no_sequence_alerts_twice_without_a_recovery(rules: Rules, steps: list[tuple[str, int, Status | None]]) -> None:
     """Whatever happens, clocks set back too: trouble and recovery take turns; in the end a channel knows what is."""
-    world = World({"ops": rules})
+    world = World({"ops": rules}, number=2)
     for what, number, status in steps:
         if what == "become" and status:
             world.become(f"a{number}", status)
