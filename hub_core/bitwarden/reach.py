@@ -8,7 +8,7 @@ import socket
 from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import partial
+from functools import lru_cache, partial
 from ipaddress import ip_address
 from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import urlsplit
@@ -53,9 +53,7 @@ class Origin:
     @classmethod
     def of(cls, url: str) -> Origin:
         """Read the origin of an already normalized address."""
-        parts = urlsplit(url)
-        secure = parts.scheme == "https"
-        return cls(secure, parts.hostname or "", parts.port or (443 if secure else 80))
+        return cls(*_parts(url))
 
     @property
     def authority(self) -> str:
@@ -67,6 +65,13 @@ class Origin:
         """What stands in the Host header."""
         usual = self.port == (443 if self.secure else 80)
         return (self.authority.removesuffix(f":{self.port}") if usual else self.authority).encode("ascii")
+
+
+@lru_cache(maxsize=1024)
+def _parts(url: str) -> tuple[bool, str, int]:
+    parts = urlsplit(url)
+    secure = parts.scheme == "https"
+    return secure, parts.hostname or "", parts.port or (443 if secure else 80)
 
 
 class Plug:

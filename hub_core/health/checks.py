@@ -7,11 +7,12 @@ import logging
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
 
 from hub_core.bitwarden.client import LISTS, AccessToken, Client, ListAnswer, ServerInfo, safe_text
-from hub_core.bitwarden.reach import within
+from hub_core.bitwarden.reach import Origin, within
 from hub_core.bitwarden.transport import Side
 from hub_core.errors import RemoteError
 from hub_core.health import lists
@@ -210,7 +211,7 @@ class _Ladder:
     def _host(self, side: Side | None = None) -> str:
         side = side or (Side.API if self.stage in _API_STAGES else Side.IDENTITY)
         base = self.subject.endpoints.api if side is Side.API else self.subject.endpoints.identity
-        return urlsplit(base).hostname or ""
+        return Origin.of(base).host
 
     def _safe(self, text: str) -> str:
         return safe_text(text, self.subject.key.secret, *(token.secret for token in self.tokens))
@@ -251,13 +252,9 @@ class _Ladder:
         return Outcome.PASS
 
     async def _server(self, client: Client) -> Outcome:
-        info = await self._timely(
-            self.means.servers.info(
-                self.subject.endpoints.api,
-                self.subject.ca_pem,
-                lambda: client.server(now=self.means.clock.now()),
-            )
-        )
+        where = self.subject.endpoints.api, self.subject.ca_pem
+        ask = self.means.servers.info(*where, lambda: client.server(now=self.means.clock.now()))
+        info = await self._timely(ask)
         self.facts |= {
             "server_kind": info.kind,
             "server_name": self._safe(info.name or "") or None,
@@ -386,6 +383,7 @@ def _certificate(facts: TlsFacts) -> dict[str, Any]:
     }
 
 
+@lru_cache(maxsize=1024)
 def _address(url: str | None) -> str | None:
     """Return host, port and path of a base address for comparing; the scheme may differ behind a proxy."""
     if not url:
