@@ -158,7 +158,7 @@ def row_values(hub: Hub, row: AccountRow) -> dict[str, Any]:
 
 def row_of(account: Account) -> AccountRow:
     """Return an account as one line of the list."""
-    standing, facts, due = account.standing, account.facts, account.due
+    standing, facts = account.standing, account.facts
     return AccountRow(
         id=account.id,
         label=account.label,
@@ -177,7 +177,7 @@ def row_of(account: Account) -> AccountRow:
         latency_ms=facts.latency_ms,
         certificate_ends=facts.certificate_ends,
         locked=account.locked,
-        refused_until=due.key_at if due.refusals else None,
+        rests_until=account.rests_until,
         neighbours=account.neighbours,
         link_proven_at=standing.link_proven_at,
     )

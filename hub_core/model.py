@@ -344,3 +344,10 @@ class Account:
     def organization_id(self) -> str:
         """The organization's uuid at Bitwarden."""
         return self.client_id.removeprefix("organization.")
+
+    @property
+    def rests_until(self) -> datetime | None:
+        """Until when nobody looks, by plan: its key is refused, or its token requests fail again and again."""
+        due = self.due
+        fails = self.standing.status is Status.UNREACHABLE and due.light_at == due.key_at and not due.waits
+        return due.key_at if due.refusals or fails else None

@@ -49,12 +49,12 @@ class Watching:
     def stale(self, of: AccountRow | Account) -> bool:
         """Tell whether an account's status is too old to believe."""
         if isinstance(of, Account):
-            checked_at, refused_until = of.standing.checked_at, of.due.key_at if of.due.refusals else None
+            checked_at, rests_until = of.standing.checked_at, of.rests_until
         else:
-            checked_at, refused_until = of.checked_at, of.refused_until
+            checked_at, rests_until = of.checked_at, of.rests_until
         holds = self.rhythm.holds(of.neighbours)
-        if checked_at and refused_until:  # nobody tries a refused key sooner, so what was found holds as long
-            holds += max(refused_until - checked_at, timedelta())
+        if checked_at and rests_until:  # nobody tries sooner, so what was found holds as long
+            holds += max(rests_until - checked_at, timedelta())
         return is_stale(checked_at, of.lifecycle, now=self._clock.now(), holds=holds)
 
     def nobody_since(self) -> datetime | None:

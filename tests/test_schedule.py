@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from hub_core.bitwarden.client import LISTS, AccessToken
+from hub_core.clock import Clock
 from hub_core.health import status
 from hub_core.health.light import Tokens, small_read
 from hub_core.health.queue import AT_ONCE, AT_ONCE_PER_HOST, GETS_A_MINUTE, Queue
@@ -194,6 +195,45 @@ def test_who_waits_for_a_fresh_token_is_looked_at_lightly_meanwhile() -> None:
     queue = Queue(USUAL)
     queue.hold(keys[0].identity_origin, 60.0)
     assert queue.choose(keys[3:], running=[], has_token=lambda _: True, at=0.0) == []
+
+
+def test_who_cannot_be_checked_without_a_token_gets_the_next_one() -> None:
+    """Before those who have one and only want a fresh one; among them who was checked longest ago: none starves."""
+    queue, kept = Queue(USUAL), {"1", "2"}
+    rows = [row(n, key=True, wait=10 * n)._replace(key_proven_at=NOON - (9 - n) * 60 * MINUTE) for n in range(1, 5)]
+    first = [
+        turn.row.id
+        for at in range(0, 60, 10)
+        for turn in queue.choose(rows, running=[], has_token=lambda one: one.id in kept, at=float(at))
+    ]
+    assert first[0] == "4"
+    assert queue.choose(rows[:3], running=[], has_token=lambda one: one.id in kept, at=90.0)[0].row.id == "3"
+
+
+def test_a_check_that_ended_before_its_token_request_leaves_it_to_others() -> None:
+    """While a server is out of reach, who has no token is looked at as often as everybody else."""
+    queue, rows = Queue(USUAL), [row(1, key=True), row(2, key=True)]
+    (turn,) = queue.choose(rows, running=[], has_token=lambda _: False, at=0.0)
+    assert queue.choose(rows, running=[], has_token=lambda _: False, at=0.0) == []
+    queue.give_back(turn)
+    assert len(queue.choose(rows, running=[], has_token=lambda _: False, at=0.0)) == 1
+
+
+def test_who_is_asked_rarely_by_plan_is_not_stale(settings: Settings) -> None:
+    """Where token requests fail again and again, nobody looks for a quarter of an hour, and what was found holds."""
+    at = [NOON]
+    with closing(Hub.open(settings, clock=Clock(now=lambda: at[0]))) as opened:
+        account_id = store_linked(opened, organizations(1)[0], PLACE, ca_pem=None, check=proven(NOON))
+        for _ in range(3):
+            at[0] += 5 * MINUTE
+            keep(opened, account_id, replace(failed(Stage.TOKEN, Reason.TOKEN_FAULT), at=at[0]))
+        at[0] += 14 * MINUTE
+        (line,) = opened.accounts()
+        assert line.rests_until == opened.account(account_id).rests_until == NOON + 30 * MINUTE
+        assert not opened.watching.stale(line)
+        assert not opened.watching.stale(opened.account(account_id))
+        at[0] += 12 * MINUTE
+        assert opened.watching.stale(line)
 
 
 def test_no_host_takes_every_place() -> None:

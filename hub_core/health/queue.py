@@ -60,7 +60,7 @@ class Queue:
         """
         places, at_host = AT_ONCE - len(running), Counter(running)
         chosen: list[Turn] = []
-        for row in sorted(due, key=_importance):
+        for row in sorted(due, key=lambda row: _importance(row, bare=not has_token(row))):
             if len(chosen) >= places:
                 break
             if at_host[row.api_origin] >= AT_ONCE_PER_HOST or not self._bears(row.api_origin, at):
@@ -77,6 +77,11 @@ class Queue:
             self._began[row.api_origin].append(at)
             chosen.append(Turn(row, light, limit))
         return chosen
+
+    def give_back(self, turn: Turn) -> None:
+        """Leave a token request to others: the check ended before it asked for one."""
+        if turn.row.identity_origin in self._next_token:
+            self._next_token[turn.row.identity_origin] -= _MINUTE / turn.limit
 
     def hold(self, identity_origin: str, until: float) -> None:
         """Begin no key check there before: somebody else has used the budget up."""
@@ -101,10 +106,13 @@ class Queue:
         return True
 
 
-def _importance(row: DueRow) -> tuple[bool, float]:
-    """Put what is in trouble first, then what has waited longest: for a fresh token where one is wanted."""
-    since = row.key_proven_at if row.key_due and row.key_proven_at else row.checked_at
-    return row.status in _AT_REST, since.timestamp() if since else 0.0
+def _importance(row: DueRow, *, bare: bool) -> tuple[bool, bool, float]:
+    """Put what is in trouble first, then who cannot be checked without a token, then what has waited longest.
+
+    Who has a token and wants a fresh one has waited since the key was proven; everybody else since the last check.
+    """
+    since = row.key_proven_at if row.key_due and row.key_proven_at and not bare else row.checked_at
+    return row.status in _AT_REST, not bare, since.timestamp() if since else 0.0
 
 
 def time_for(waiting: Iterable[Waiting], rhythm: Rhythm) -> timedelta | None:

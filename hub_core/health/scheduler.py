@@ -14,6 +14,7 @@ from hub_core.health.examiner import Plan
 from hub_core.health.network import Network
 from hub_core.health.queue import Queue
 from hub_core.health.rhythm import INTERNAL_PAUSE
+from hub_core.health.verdict import BEFORE_TOKEN
 from hub_core.model import Check, Observation, Outcome, Reason, Stage, Status, Trigger
 
 if TYPE_CHECKING:
@@ -177,6 +178,8 @@ class Scheduler:
                 return
             async with self._examiner.turn(row.id):
                 examined = await self._examiner.examine(row.id, plan, _ignore)
+                if not turn.light and examined.check.failure and examined.check.failure.stage in BEFORE_TOKEN:
+                    self._queue.give_back(turn)
                 if self._budget_is_spent(row, examined.check) or await self._network.is_down(row, examined.check):
                     await asyncio.to_thread(self._schedule.unclaim, row.id, fence)
                     return

@@ -29,7 +29,9 @@ AGED_AT_ONCE = 500
 _OVERVIEW = (
     "SELECT id, label, region, client_id, identity_origin, tags, lifecycle, account.status, account.reason, since, "
     "checked_at, key_proven_at, server_kind, server_version, account.latency_ms, certificate_ends, "
-    "sealed IS NULL, CASE WHEN refusals THEN key_at END, link_proven_at"
+    "sealed IS NULL, "
+    "CASE WHEN refusals OR (account.status = 'unreachable' AND light_at = key_at AND NOT waits) THEN key_at END, "
+    "link_proven_at"
 )
 _WITH_PAST = ", account.no, last_check.at, last_check.ms, rolled.hour"
 _FROM = " FROM account JOIN schedule ON schedule.account_id = id"

@@ -34,8 +34,8 @@ class AccountRow(NamedTuple):
     certificate_ends: datetime | None
     locked: bool
     """There is no stored secret, or it was dropped; the account needs its key again."""
-    refused_until: datetime | None = None
-    """When a key that was refused is tried again; None unless it was."""
+    rests_until: datetime | None = None
+    """As `Account.rests_until`."""
     neighbours: int = 1
     """Accounts that are checked on the same identity origin."""
     link_proven_at: datetime | None = None
