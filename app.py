@@ -46,6 +46,8 @@ async def lifespan(_app: st.App) -> AsyncIterator[None]:
     """Load what pages need and begin checking before the first visitor comes; close the hub after the last has gone."""
     for name in ("pandas", "pyarrow"):
         importlib.import_module(name)
+    with suppress(HubError):  # then the pages say what is wrong
+        hub.glances.latest()  # the first look at ten thousand accounts takes seconds
     # Streamlit collects garbage after every script run; what is there for good need not be searched each time.
     gc.collect()
     gc.freeze()
