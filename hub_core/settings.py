@@ -278,8 +278,8 @@ class Settings:
         "LINKHUB_PING_URL",
         Secret,
         None,
-        "Address, such as Healthchecks gives, that is asked once a minute while checks go on: its owner tells when it stays "
-        "silent, so that a hub that died is noticed. Whoever knows the address can pretend to be this hub.",
+        "Address, such as Healthchecks gives, that is asked once a minute while checks go on: its owner tells when it "
+        "stays silent, so that a hub that died is noticed. Whoever knows the address can pretend to be this hub.",
     )
     scheduler: bool = _setting(
         "LINKHUB_SCHEDULER",
