@@ -5,9 +5,12 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import subprocess
+import sys
 from contextlib import closing
 from dataclasses import replace
 from datetime import timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -22,6 +25,8 @@ from hub_core.bitwarden.policy import OutboundPolicy
 from hub_core.errors import InputError, InvalidForm
 from hub_core.hub import Hub
 from hub_core.model import Reason, Secret, Status
+from hub_core.storage import statements
+from hub_core.storage.channels import channel_place
 from tests.leaks import leaks, leaks_in_folder
 from tests.linked import Hands
 from tests.receiving import CANARY, receiver
@@ -33,6 +38,9 @@ if TYPE_CHECKING:
     from hub_core.alerts.channel import Channel, Delivery
     from hub_core.settings import Settings
     from tests.receiving import Receiver
+
+
+ROOT = Path(__file__).resolve().parents[1]
 
 
 class Telling:
@@ -341,6 +349,40 @@ def test_what_is_told_leaves_no_address_behind(
     assert leaks_in_folder(canaries, telling.hub.settings.data) == []
 
 
+@pytest.mark.parametrize(
+    "wait",
+    ["Mon, 01 Jan 99999999999999999999 00:00:00 GMT", "Mon, 01 Jan 2026 00:00:00 +99999999999999999999", "9" * 400],
+)
+def test_a_receiver_cannot_stop_the_channel_by_its_answer(telling: Telling, inbox: Receiver, wait: str) -> None:
+    """An answer with a time nobody can wait for is a failed attempt like any other, and the next one is planned."""
+    channel, _ = telling.add()
+    inbox.status, inbox.answer_headers = 503, {"Retry-After": wait}
+    telling.fail(telling.accounts[0])
+    telling.after(minutes=3)
+    (delivery,) = telling.deliveries(channel)
+    assert (delivery.state, delivery.attempts, delivery.error) == (State.WAITING, 1, "It answered 503.")
+    inbox.status = 204
+    telling.after(hours=7)
+    assert telling.deliveries(channel)[0].state is State.SENT
+
+
+def test_a_message_that_cannot_be_sent_is_given_up(telling: Telling, caplog: pytest.LogCaptureFixture) -> None:
+    """Where sending itself fails, here for a stored address that is none, attempts count; the log has no address."""
+    channel, _ = telling.add()
+    with telling.hub.store.database.write() as con:
+        ring = statements.ring(con)
+        place = channel_place(channel.id, "target")
+        sealed = telling.hub.keychain.seal_at(Secret(f"http://[{CANARY}/"), place, ring)
+        con.execute("UPDATE channel SET target = ?", (sealed,))
+    telling.fail(telling.accounts[0])
+    for _ in range(3 + len(RETRIES)):
+        telling.after(hours=7)
+    (delivery,) = telling.deliveries(channel)
+    assert (delivery.state, delivery.attempts) == (State.GIVEN_UP, len(RETRIES) + 1)
+    assert "report it" in delivery.error
+    assert CANARY not in caplog.text
+
+
 # ---- Apprise
 
 
@@ -384,6 +426,11 @@ def test_apprise_that_fails_says_so_without_its_address(
         ("made-up://x", "not offered"),
         ("no address", "one word"),
         ("mailto://a:b@hooks.example?pgp=yes", "files"),
+        ("mailto://a:b@hooks.example?%70gp=yes", "files"),
+        ("slack://T1JJ3T3L2/A1BRTD4JD/TIiajkdnlazkcOXrIdevi7FQ?template=/etc/x.json", "files"),
+        ("workflows://hooks.example/a/b?%74emplate=https://elsewhere.example/x", "files"),
+        ("mailto://a:b@hooks.example", "Use mailtos://"),
+        ("mailtos://a:b@hooks.example?mode=insecure", "without mode=insecure"),
         ("json://hooks.example/x", "Use jsons://"),
         ("slack://x", "does not understand"),
     ],
@@ -409,6 +456,34 @@ def test_apprise_contacts_only_what_the_operator_allows(inbox: Receiver) -> None
     listed = OutboundPolicy(loopback=frozenset({inbox.place}))
     assert asyncio.run(Apprising(policy=listed).send(f"json://{inbox.place}/x", title="t", text="t", sort="info")) == ""
     assert len(inbox.requests) == 1
+
+
+CONFINED = """
+import subprocess, sys
+from hub_core.alerts.confinement import confine
+confine()
+for misuse in (lambda: open(sys.argv[1]), lambda: open(sys.argv[1] + ".py", "w"), lambda: subprocess.run(["true"])):
+    try:
+        misuse()
+    except PermissionError:
+        print("refused")
+try:
+    bytearray(1 << 30)
+except MemoryError:
+    print("refused")
+import colorsys
+"""
+
+
+def test_the_child_opens_no_file_and_starts_no_program(tmp_path: Path) -> None:
+    """Whatever an address makes Apprise do, its process reads nothing but code, writes nothing and starts nothing."""
+    private = tmp_path / "secrets.json"
+    private.write_text("{}")
+    run = subprocess.run(
+        [sys.executable, "-c", CONFINED, str(private)], capture_output=True, text=True, check=True, cwd=ROOT
+    )
+    assert run.stdout.split() == ["refused"] * (4 if sys.platform == "linux" else 3)
+    assert list(tmp_path.iterdir()) == [private]
 
 
 def test_apprise_that_does_not_answer_is_ended(inbox: Receiver) -> None:

@@ -10,11 +10,13 @@ import ipaddress
 import json
 import logging
 import os
+import re
 import socket
 import sys
 from typing import TYPE_CHECKING, Any, Final
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
+from hub_core.alerts.confinement import confine
 from hub_core.bitwarden.policy import OutboundPolicy
 from hub_core.errors import RemoteError
 
@@ -37,11 +39,9 @@ SCHEMAS: Final = frozenset(_SERVICES.split())
 """The services offered: those that are reached over the network alone. Nothing on this machine is among them, nothing
 that reads files, and nothing that was added to Apprise by others."""
 
-_MAIL: Final = frozenset({"mailto"})
-"""Begins in the clear and asks for encryption, where the server has it."""
-
 _NOT_UNDERSTOOD: Final = "Apprise does not understand this {}:// address. Its manual says what it looks like."
-_FILES: Final = ("pgp", "keyfile=", "attach=", "file=")
+_NO_FILES: Final = "Leave out what names files: nothing is read from this machine for a message."
+_FILES: Final = re.compile(r"pgp|keyfile=|attach=|file=|template=[^&;]*/")
 _CONNECT_S, _READ_S = 5.0, 10.0
 
 
@@ -108,7 +108,7 @@ def obey(order: dict[str, Any]) -> dict[str, str]:
     watchman = Watchman(policy)
     watchman.stand()
     plugin = _instance(url)
-    wrong = _plain_text(plugin, scheme, policy) if plugin else _NOT_UNDERSTOOD.format(scheme)
+    wrong = _misuse(plugin, scheme, policy) if plugin else _NOT_UNDERSTOOD.format(scheme)
     if wrong:
         return {"wrong": wrong}
     return {"hint": _hint(plugin, scheme)} if order["do"] == "check" else _send(plugin, order, watchman, scheme)
@@ -142,10 +142,8 @@ def _refusal(url: str, scheme: str) -> str:
         return "An Apprise address is one word that begins with the name of a service, such as ntfys://."
     if scheme not in SCHEMAS:
         return "This service is not offered: only those are that are reached over the network and read no files."
-    query = url.partition("?")[2].lower()
-    if any(word in query for word in _FILES):
-        return "Leave out what names files: nothing is read from this machine for a message."
-    return ""
+    query = unquote(unquote(url.partition("?")[2])).lower()
+    return _NO_FILES if _FILES.search(query) else ""
 
 
 def _instance(url: str) -> Any:
@@ -163,15 +161,23 @@ def _instance(url: str) -> Any:
     return plugin
 
 
-def _plain_text(plugin: Any, scheme: str, policy: OutboundPolicy) -> str:
-    """Return why an address may not be used in the clear; nothing where it is encrypted or allowed."""
+def _misuse(plugin: Any, scheme: str, policy: OutboundPolicy) -> str:
+    """Return why an address may not be used: it names a file, or travels in the clear where that is not allowed."""
+    from apprise import AppriseAttachment  # noqa: PLC0415 - as above
+
+    if any(isinstance(value, AppriseAttachment) and len(value) for value in vars(plugin).values()):
+        return _NO_FILES  # such as a template, which is a file of this machine or an address to fetch it from
     secure = plugin.secure_protocol
     secure = secure if isinstance(secure, str) else next(iter(secure or ()), "")
-    if plugin.secure or scheme in _MAIL or not plugin.protocol or not secure:
+    mode = getattr(plugin, "secure_mode", None)  # of mail, which may be secure by either scheme, and by neither
+    if (plugin.secure if mode is None else mode != "insecure") or not plugin.protocol or not secure:
         return ""
-    if policy.plaintext_allowed(str(plugin.host or ""), int(plugin.port or 80)):
+    host = str(getattr(plugin, "smtp_host", "") or plugin.host or "")
+    if policy.plaintext_allowed(host, int(plugin.port or 80)):
         return ""
-    return f"In {scheme}:// messages travel readable to everyone on the way. Use {secure}://."
+    return f"In {scheme}:// messages travel readable to everyone on the way. Use {secure}://" + (
+        " without mode=insecure." if mode else "."
+    )
 
 
 def _hint(plugin: Any, scheme: str) -> str:
@@ -188,6 +194,7 @@ def main() -> None:
     os.dup2(nowhere, 1)
     os.dup2(nowhere, 2)
     logging.disable()
+    confine()
     json.dump(obey(order), answers)
     answers.close()
 

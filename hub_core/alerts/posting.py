@@ -118,7 +118,7 @@ def _retry_after(response: h11.Response) -> int | None:
         return int(text[:9])
     try:
         at = parsedate_to_datetime(text)
-    except ValueError:
+    except (ValueError, OverflowError):
         return None
     at = at if at.tzinfo else at.replace(tzinfo=UTC)
     return max(0, round((at - datetime.now(UTC)).total_seconds()))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from datetime import timedelta
+from traceback import extract_tb
 from typing import TYPE_CHECKING, Final
 
 from hub_core.alerts import timing
@@ -146,7 +147,13 @@ class Teller:
             target, secret = self._opened(ready)
         except (SealError, MasterKeyError):
             return Attempt("Its stored address cannot be opened any more. Enter it again.")
-        return await self._courier.send(ready, target, secret, now=self._clock.now())
+        try:
+            return await self._courier.send(ready, target, secret, now=self._clock.now())
+        except Exception as error:  # noqa: BLE001 - counted, else it is tried for ever and holds up what is behind it
+            place = extract_tb(error.__traceback__)[-1]
+            kind = type(error).__name__  # its text may hold the address
+            log.error("Message %s: sending failed with %s at %s:%d", ready.id, kind, place.filename, place.lineno)  # noqa: TRY400 - the same
+            return Attempt(f"The hub itself failed while sending ({kind}). Its log says where; please report it.")
 
     def _opened(self, ready: Ready) -> tuple[Secret, Secret | None]:
         return self._keychain.open_channel(ready.sealed, ready.ring)
