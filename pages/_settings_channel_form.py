@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 state = st.session_state
 
-_NEW = "new"
+_NEW = "new-"
 _TOLD = [status for status in Status if status in IN_TROUBLE]
 _EXAMPLES = {
     Kind.WEBHOOK: ("https://hooks.corp.example/linkhub", "Messages are JSON, signed by the Standard Webhooks rules."),
@@ -39,7 +39,7 @@ _EXAMPLES = {
 
 def show(channel: Channel | None) -> None:
     """Show the form for a new channel, or filled in for one that is there."""
-    one = channel.id if channel else _NEW
+    one = channel.id if channel else _NEW + str(state.get("channel_round", 0))
     kind = channel.kind if channel else _kind()
     rules = channel.rules if channel else Rules()
     errors = dict(state.pop("channel_errors", {}))
@@ -137,7 +137,7 @@ def _take(one: str, kind: Kind) -> None:
     """Read the form and store the channel."""
     alerts, entered = _ui.hub().alerts, _entered(one, kind)
     try:
-        if one == _NEW:
+        if one.startswith(_NEW):
             added = alerts.add(alerts.read_form(entered), actor=_ui.ACTOR)
         else:
             added = alerts.change(one, alerts.read_form(entered, channel_id=one), actor=_ui.ACTOR)
@@ -149,8 +149,8 @@ def _take(one: str, kind: Kind) -> None:
         return
     if added.secret:
         state.channel_secret = added.secret
-    for name in [key for key in state if str(key).startswith("channel_") and str(key).endswith(f"_{one}")]:
-        del state[name]
+    # Another form, of other keys: a browser keeps what was typed into fields that stay the same.
+    state.channel_round = state.get("channel_round", 0) + 1
     _forget()
     _ui.tell(f"“{added.channel.name}” was saved. Press Test to see whether its messages arrive.", "check")
 

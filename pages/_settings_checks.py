@@ -75,4 +75,4 @@ def diagnostics() -> None:
         icon=":material/download:",
         on_click="ignore",
     )
-    st.code(text, language="json")
+    st.code(text, language=None)

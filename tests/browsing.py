@@ -181,15 +181,16 @@ class Tab:
 
 
 @contextmanager
-def staged(folder: Path) -> Iterator[Stage]:
-    """Start a dashboard with a sandbox of ours behind it, and a browser."""
+def staged(folder: Path, **environment: str) -> Iterator[Stage]:
+    """Start a dashboard with a sandbox of ours behind it, and a browser; more of its environment can be given."""
     data, config, port = folder / "data", folder / "config", free_port()
     data.mkdir(mode=0o700)
     with ExitStack() as opened:
         sandbox = Sandbox(rate_limits=False)
         opened.enter_context(serve(sandbox, port=port, folder=data / "sandbox"))
         server = opened.enter_context(
-            start_server(folder, LINKHUB_SANDBOX_PORT=str(port), LINKHUB_TOKEN_LIMIT="60")  # one origin for all
+            # One origin is all of the sandbox's servers.
+            start_server(folder, LINKHUB_SANDBOX_PORT=str(port), LINKHUB_TOKEN_LIMIT="60", **environment)
         )
         hub = Hub.open(Settings(data=data, config=config, sandbox_port=port, token_limit=60))
         opened.callback(hub.close)

@@ -55,6 +55,11 @@ def only() -> Channel:
     return channel
 
 
+def new(**fields: object) -> dict[str, object]:
+    """Return fields of the form for a new channel by their keys."""
+    return {f"channel_{name}_new-0": value for name, value in fields.items()}
+
+
 def choose(visitor: Visitor, channel: Channel, action: str) -> None:
     """Choose something in a channel's menu."""
     visitor.at.menu_button(f"channel_more_{channel.id}").click(action)
@@ -68,10 +73,8 @@ def test_without_channels_the_page_teaches() -> None:
 
 def test_adding_a_webhook(inbox: Receiver) -> None:
     """A webhook is added by the form; its secret is shown once, its address never again, and the test message comes."""
-    visitor = page().fill(channel_name_new="On-call", channel_target_new=inbox.url, channel_tags_new="prod, eu")
-    visitor.fill(
-        channel_statuses_new=[Status.FAILING], channel_quiet_from_new=time(22), channel_quiet_until_new=time(7)
-    )
+    visitor = page().fill(**new(name="On-call", target=inbox.url, tags="prod, eu"))
+    visitor.fill(**new(statuses=[Status.FAILING], quiet_from=time(22), quiet_until=time(7)))
     visitor.press("channel_go")
     channel = only()
     assert (channel.name, channel.hint) == ("On-call", f"http://{inbox.place}")
@@ -82,7 +85,7 @@ def test_adding_a_webhook(inbox: Receiver) -> None:
     visitor.press("channel_secret_copied")
     assert visitor.where(secret) == []
     assert visitor.where(CANARY) == []
-    assert visitor.value("channel_name_new") == ""
+    assert visitor.value("channel_name_new-1") == ""
     visitor.press(f"channel_test_{channel.id}")
     assert visitor.texts("success") == ["The test message reached “On-call”."]
     assert inbox.requests[0].verified(secret)["type"] == "alert.test"
@@ -90,16 +93,16 @@ def test_adding_a_webhook(inbox: Receiver) -> None:
 
 def test_what_is_wrong_is_said_at_its_field_and_the_rest_is_kept(inbox: Receiver) -> None:
     """A form with mistakes names each, keeps everything but the secrets, and is taken once they are mended."""
-    visitor = page().fill(channel_target_new="http://user:pw@hooks.example", channel_tags_new="prod")
-    visitor.fill(channel_statuses_new=[]).press("channel_go")
+    visitor = page().fill(**new(target="http://user:pw@hooks.example", tags="prod"))
+    visitor.fill(**new(statuses=[])).press("channel_go")
     errors = visitor.texts("error")
     assert len(errors) == 3
     assert any("name" in error for error in errors)
     assert any("Choose at least one" in error for error in errors)
-    assert visitor.value("channel_tags_new") == "prod"
-    assert visitor.value("channel_target_new") == ""
+    assert visitor.value("channel_tags_new-0") == "prod"
+    assert visitor.value("channel_target_new-0") == ""
     assert visitor.where("user:pw") == []
-    visitor.fill(channel_name_new="Ops", channel_target_new=inbox.url, channel_statuses_new=[Status.DEGRADED])
+    visitor.fill(**new(name="Ops", target=inbox.url, statuses=[Status.DEGRADED]))
     visitor.press("channel_go")
     assert not visitor.at.error
     assert only().rules.tags == {"prod"}
