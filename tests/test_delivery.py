@@ -400,6 +400,19 @@ def test_apprise_brings_a_message(telling: Telling, inbox: Receiver) -> None:
     assert telling.deliveries(channel)[0].state is State.SENT
 
 
+def test_words_of_strangers_call_nobody_in_a_chat(telling: Telling, inbox: Receiver) -> None:
+    """A label that would ring everybody in a room, or hide where a link leads, arrives as the text it is."""
+    telling.add(kind=Kind.APPRISE, target=f"json://{inbox.place}/x")
+    telling.hub.describe(
+        telling.accounts[0], label="@everyone <!here> [bank](https://evil.example)", tags="", note="", actor="test"
+    )
+    telling.fail(telling.accounts[0])
+    telling.after(minutes=3)
+    said = json.loads(inbox.requests[0].body)
+    assert said["title"].startswith("@\u2060everyone <\u2060!here> [bank]\u2060(https://evil.example) is failing")
+    assert not any(trick in said["title"] + said["message"] for trick in ("@everyone", "<!", "]("))
+
+
 def test_apprise_that_fails_says_so_without_its_address(
     telling: Telling, inbox: Receiver, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
 ) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import TYPE_CHECKING, NamedTuple
 
 from hub_core import texts
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 _GONE = 410
 _SUCCESS = range(200, 300)
 _REDIRECT = range(300, 400)
+_TRICKS = re.compile(r"@(?=everyone|here|channel|all|room|[!&<])|<(?=[!@#])|\](?=\()")
+_JOINER = "\u2060"
 _APPRISE_TYPES = {Sort.TROUBLE: "failure", Sort.REMINDER: "warning", Sort.RECOVERY: "success"}
 
 
@@ -46,11 +49,8 @@ class Courier:
         """Send a message to the address of its channel, signed with the secret where it is a webhook."""
         if ready.channel.kind is Kind.APPRISE:
             sort = _APPRISE_TYPES.get(ready.sort, "info")
-            return Attempt(
-                await self._apprising.send(
-                    target.reveal(), title=ready.title, text=ready.text or ready.title, sort=sort
-                )
-            )
+            title, text = literally(ready.title), literally(ready.text or ready.title)
+            return Attempt(await self._apprising.send(target.reveal(), title=title, text=text, sort=sort))
         if secret is None:
             return Attempt("It has no signing secret any more. Enter one.")
         body = body_of(ready)
@@ -75,6 +75,14 @@ class Courier:
         except RemoteError as error:
             return _sentence(error)
         return "" if answer.status in _SUCCESS else f"it answered {answer.status}"
+
+
+def literally(text: str) -> str:
+    """Return text of a message for people as chat services show just so: it calls nobody and hides no link.
+
+    Labels, and what servers say, are strangers' words; a server could call everybody in the room by its error text.
+    """
+    return _TRICKS.sub(lambda match: match[0] + _JOINER, text)
 
 
 def body_of(ready: Ready) -> str:
