@@ -47,7 +47,7 @@ def test_a_channel_is_added_and_tested(stage: Stage, inbox: Receiver) -> None:
         tab.field("Address").fill(inbox.url)
         tab.button("Add").click()
         secret = tab.page.get_by_test_id("stCode").get_by_text("whsec_").inner_text().strip()
-        tab.settle().shot("settings")
+        tab.settle()
         tab.button("I have copied it").click()
         expect(tab.page.get_by_text(secret)).to_have_count(0)
         tab.settle()
@@ -56,6 +56,7 @@ def test_a_channel_is_added_and_tested(stage: Stage, inbox: Receiver) -> None:
         assert inbox.requests[-1].verified(secret)["type"] == "alert.test"
         assert CANARY not in tab.page.content()
         tab.assert_clean(CANARY, secret)
+        tab.settle().shot("settings")
         inbox.status = 500
         tab.button("Test").click()
         tab.alert("could not be reached. It answered 500.").wait_for()
