@@ -73,6 +73,8 @@ class Case:
     """Whether people hear of it."""
     down: bool = True
     """Whether it counts as down time."""
+    outlasts: datetime | None = None
+    """The end of the maintenance window that it began in: from then on people hear of it, and it counts."""
 
 
 @dataclass
@@ -209,6 +211,7 @@ def morning(start: datetime, mix: Mix) -> Scenario:
     told_to_wait(made, begins=3.3, ends=3.45)
     made.outage("region out", eu, Kind.BAD_GATEWAY, {Reason.APPLICATION_DOWN}, begins=3.6, ends=4.1)
     window(made, "down in a maintenance window", hosted[5], begins=3.5, ends=4.6, down=(3.6, 4.1))
+    window(made, "down for longer than the window", hosted[7], begins=3.5, ends=4.0, down=(3.6, 4.5))
     paused(made, "down while paused", hosted[6], begins=3.5, ends=4.4, down=(3.6, 4.1))
     killed(made, at=4.7, minutes=3)
     wrong_clock(made, begins=5.0, ends=5.4, by=2 * HOUR)
@@ -323,8 +326,10 @@ def window(
     """Let a server be down while a maintenance window is open for it."""
     made.deeds.append(Deed(made.at(begins) - HOUR / 2, "window", who, made.at(ends) - made.at(begins)))
     gone = {Reason.CONNECTION_TIMEOUT, Reason.ANSWER_TIMEOUT}
-    made.outage(name, [who], Kind.NO_ANSWER, gone, begins=down[0], ends=down[1], told=False)
-    made.cases[-1].down = False
+    late = down[1] > ends
+    made.outage(name, [who], Kind.NO_ANSWER, gone, begins=down[0], ends=down[1], told=late)
+    made.cases[-1].down = late
+    made.cases[-1].outlasts = made.at(ends) if late else None
 
 
 def paused(

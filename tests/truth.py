@@ -145,10 +145,11 @@ class Judge:
         told, what = self._tellings(case, who), f"{case.name}, organization {who.number}"
         began = [one.seen for one in told if one.began]
         ceased = [one.seen for one in told if not one.began and one.seen >= case.ends]
-        if self._ends > case.begins + case.detect + _later(case):
+        due = max(case.begins + case.detect, case.outlasts or case.begins) + _later(case)
+        if self._ends > due:
             if not began:
                 yield f"{what}: nobody was told"
-            elif began[0] > case.begins + case.detect + _later(case):
+            elif not (case.outlasts or case.begins) <= began[0] <= due:
                 yield f"{what}: told after {began[0] - case.begins}"
         if len(began) > case.most:
             yield f"{what}: told {len(began)} times"
@@ -183,7 +184,7 @@ class Judge:
             if case is None:
                 yield f"{what}: without a cause"
                 continue
-            if incident.maintenance is case.told:
+            if incident.maintenance is (case.told and case.outlasts is None):
                 yield f"{what}: in a maintenance window or not, contrary to the truth"
             late = case.ends + case.recover
             if incident.closed_at is None and self._ends > late + LOOK:
@@ -206,7 +207,7 @@ class Judge:
         true = least = most = ZERO
         for case in self._cases[who.number]:
             if case.down and case.told and case.status in DOWN and case.begins < self._ends:
-                lasted = min(case.ends, self._ends) - case.begins
+                lasted = max(min(case.ends, self._ends) - (case.outlasts or case.begins), ZERO)
                 true += lasted if case.most == 1 else lasted * 2 / 3
                 lag = ROUND + SLACK if case.status is Status.UNREACHABLE else case.detect
                 least += max(lasted - lag - self._unknown(case, who), ZERO) if case.most == 1 else lasted / 2
