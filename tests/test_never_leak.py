@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import gc
 import json
@@ -20,6 +21,7 @@ from urllib.parse import quote
 import httpx
 import pytest
 
+from hub_core import diagnostics
 from hub_core.access import Scope
 from hub_core.alerts.channel import Kind
 from hub_core.alerts.form import ChannelForm
@@ -40,11 +42,13 @@ from tests.machines import served as served_to_machines
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from hub_core.alerts.teller import Pinger
     from hub_core.sandbox import RunningSandbox
     from hub_core.settings import Settings
 
 ROOT = Path(__file__).resolve().parents[1]
 EXAMPLE = 'Ca+na/ry=S&cret\u00e9"x0123456789'
+PING = "PingCanary0000000000000000001"
 SLOW = {Fault.SLOW: {"seconds": 3}, Fault.DRIP: {"seconds": 3}, Fault.HUGE_BODY: {"megabytes": 2}}
 
 
@@ -223,6 +227,9 @@ def every_flow(hub: Hub, running: RunningSandbox, evidence: Evidence, folder: Pa
     evidence.attempt(lambda: hub.edit_server(row.id, replace(good, region=RegionId.EU), actor="x"))
     evidence.note(hub.take(hub.hold(good)), hub.hold(good))
     canaries |= every_channel(hub, running, evidence)
+    canaries["address of the ping"] = PING
+    evidence.attempt(lambda: asyncio.run(must(hub.alerts.pinger()).after_pass()))
+    evidence.note(diagnostics.collect(hub), diagnostics.settings_in_use(hub.settings))
     evidence.attempt(lambda: hub.keychain.rotate(actor="x"))
     canaries |= keys_of(hub)
     new = MasterKey.generate()
@@ -236,6 +243,12 @@ def every_flow(hub: Hub, running: RunningSandbox, evidence: Evidence, folder: Pa
     canaries |= every_door(hub, row.id, evidence)
     evidence.living()
     return canaries
+
+
+def must(found: Pinger | None) -> Pinger:
+    """Return what is there."""
+    assert found
+    return found
 
 
 def every_door(hub: Hub, account_id: str, evidence: Evidence) -> dict[str, str]:
@@ -275,7 +288,12 @@ def every_channel(hub: Hub, running: RunningSandbox, evidence: Evidence) -> dict
 
 def test_no_flow_leaks(tmp_path: Path, running: RunningSandbox, caplog: pytest.LogCaptureFixture) -> None:
     """After every flow, no canary is in any file, log record at DEBUG, exception, pickle or representation."""
-    settings = installation(tmp_path, running, outbound_loopback=(running.origin.removeprefix("https://"),))
+    settings = installation(
+        tmp_path,
+        running,
+        outbound_loopback=(running.origin.removeprefix("https://"),),
+        ping_url=Secret(f"{running.origin}/{PING}?key={PING}"),
+    )
     evidence, hands = Evidence(), Hands()
 
     def jump() -> object:
@@ -287,6 +305,7 @@ def test_no_flow_leaks(tmp_path: Path, running: RunningSandbox, caplog: pytest.L
     with closing(Hub.open(settings, clock=clock, deadline_s=1.0)) as hub:
         canaries = every_flow(hub, running, evidence, settings.data)
         alive = leaks_in_folder(canaries, settings.data)
+    assert "LINKHUB_PING_URL could not be asked" in caplog.text
     assert alive == []
     assert leaks_in_folder(canaries, settings.data) == []
     assert [(text[:80], leak) for text in set(evidence.texts) for leak in leaks(canaries, text, "a text")] == []
@@ -447,6 +466,36 @@ def test_no_page_leaks(pages: Path, caplog: pytest.LogCaptureFixture) -> None:
     account.fill(relink_secret=canary).press("relink_go")
     look(account, "a relink")
     assert seen == []
+    assert leaks_in_folder(canaries, pages) == []
+    assert leaks(canaries, caplog.text, "the log") == []
+
+
+def test_no_part_of_the_settings_page_leaks(
+    pages: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Address and signing secret of a channel, API tokens once copied, and the ping's address are on no part of it."""
+    caplog.set_level(logging.INFO)
+    monkeypatch.setenv("LINKHUB_PING_URL", f"https://ping.invalid/{PING}")
+    hook, given = "HookCanary0000000000000000002", "whsec_" + base64.b64encode(b"d" * 32).decode()
+    canaries: dict[str, str | bytes] = {"ping": PING, "address": hook, "signing secret": given}
+    visitor = paging.Visitor("settings.py", part="Channels")
+    fields = {"channel_target_new-0": f"ftp://hooks.invalid/{hook}", "channel_secret_new-0": given}
+    visitor.fill(**fields | {"channel_name_new-0": "Ops"}).press("channel_go")
+    assert leaks(canaries, on_page(visitor), "a channel that was refused") == []
+    fields["channel_target_new-0"] = f"https://hooks.invalid/{hook}"
+    visitor.fill(**fields).press("channel_go")
+    (channel,) = paging.hub().alerts.channels()
+    assert leaks(canaries, on_page(visitor), "a channel that was added") == []
+    token = paging.Visitor("settings.py", part="API")
+    token.fill(token_name="Grafana", token_scopes=[Scope.READ]).press("token_go")
+    canaries["api token"] = next(code.value for code in token.at.code if code.value.startswith("lh_"))
+    token.press("token_copied")
+    seen = [leak for part in (visitor, token) for leak in leaks(canaries, on_page(part), "afterwards")]
+    for part in ("Channels", "Maintenance", "API", "Checks", "Diagnostics"):
+        seen += leaks(canaries, on_page(paging.Visitor("settings.py", part=part)), part)
+    assert seen == []
+    assert channel.hint == "https://hooks.invalid"
+    assert paging.hub().settings.ping_url
     assert leaks_in_folder(canaries, pages) == []
     assert leaks(canaries, caplog.text, "the log") == []
 
