@@ -211,6 +211,7 @@ def test_a_lost_master_key_takes_the_addresses_with_it(hub: Hub, inbox: Receiver
         ("https://0x7f000001/x", "not a host name"),
         ("https://2130706433/x", "not a host name"),
         ("https://a..b/x", "not a host name"),
+        ("https://[1.2.3.4]/x", "not a host name"),
         ("https://hooks.example:0/x", "The port"),
         ("https://hooks.example:99999/x", "The port"),
         ("https://127.0.0.1/x", "may not contact that address (loopback)"),

@@ -75,12 +75,13 @@ def _what_is_wrong(text: str, authority: str) -> str:
 
 
 def _check_host(host: str, field: str) -> None:
-    if not _is_literal(host) and (
-        _NUMERIC.fullmatch(host.rpartition(".")[2])
-        or len(host) > _LONGEST_NAME
-        or not all(map(_LABEL.fullmatch, host.split(".")))
-    ):
+    if host.startswith("[") != (":" in host) or not (_is_literal(host) or _is_name(host)):
         _refuse(field, "This is not a host name or an address: check dots, hyphens and numbers.")
+
+
+def _is_name(host: str) -> bool:
+    parts = host.split(".")
+    return len(host) <= _LONGEST_NAME and all(map(_LABEL.fullmatch, parts)) and not _NUMERIC.fullmatch(parts[-1])
 
 
 def _is_literal(host: str) -> bool:
