@@ -471,6 +471,36 @@ def test_apprise_contacts_only_what_the_operator_allows(inbox: Receiver) -> None
     assert len(inbox.requests) == 1
 
 
+@pytest.mark.parametrize(
+    ("host", "words", "asked"),
+    [
+        ("169.254.169.254", "may not contact 169.254.169.254 (metadata address)", b""),
+        ("0xa9fea9fe", "may not contact 0xa9fea9fe (reserved range)", b""),
+        ("hooks.invalid:22", "may not contact hooks.invalid (port)", b""),
+        ("hooks.invalid", "did not take the message", b"CONNECT hooks.invalid:443"),
+    ],
+)
+def test_a_proxy_carries_apprise_only_where_the_hub_may_go(host: str, words: str, asked: bytes) -> None:
+    """Through a proxy, too, addresses given as numbers and ports are checked; names are the proxy's to decide."""
+    heard: list[bytes] = []
+
+    async def proxy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        heard.append(await reader.readline())
+        writer.write(b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n")
+        await writer.drain()
+        writer.close()
+
+    async def send() -> str:
+        server = await asyncio.start_server(proxy, "127.0.0.1", 0)
+        port = server.sockets[0].getsockname()[1]
+        apprising = Apprising(policy=OutboundPolicy(shared=True, proxy=f"http://127.0.0.1:{port}"))
+        async with server:
+            return await apprising.send(f"jsons://{host}/x", title="t", text="t", sort="info")
+
+    assert words in asyncio.run(send())
+    assert [line.rpartition(b" ")[0] for line in heard] == [asked] * bool(asked)
+
+
 CONFINED = """
 import subprocess, sys
 from hub_core.alerts.confinement import confine

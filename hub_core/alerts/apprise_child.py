@@ -13,7 +13,7 @@ import os
 import re
 import socket
 import sys
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NoReturn
 from urllib.parse import unquote, urlsplit
 
 from hub_core.alerts.confinement import confine
@@ -51,7 +51,7 @@ class Watchman:
     def __init__(self, policy: OutboundPolicy) -> None:
         self._policy = policy
         self._names: dict[str, str] = {}
-        self._proxy = urlsplit(policy.proxy).netloc if policy.proxy else ""
+        self.proxy = urlsplit(policy.proxy).netloc if policy.proxy else ""
         self.refused = ""
         """The host and rule of what was refused last."""
 
@@ -80,6 +80,25 @@ class Watchman:
 
         return reach
 
+    def stand_before_the_proxy(self) -> None:
+        """Have every request that a proxy will carry ask first; what a name comes to, the proxy decides."""
+        from requests import Session  # noqa: PLC0415 - comes with Apprise
+
+        send = Session.send
+
+        def asking(session: Session, request: Any, **named: Any) -> Any:
+            parts = urlsplit(request.url)
+            host, port = parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80)
+            try:
+                if _is_numeric(host):
+                    self._policy.check(host, host=host, port=port)
+                self._policy.check_port(host, port)
+            except RemoteError as error:
+                self._refuse(host, error)
+            return send(session, request, **named)
+
+        Session.send = asking  # type: ignore[assignment, method-assign]  # of this process alone
+
     def _check(self, host: str, port: int) -> None:
         try:
             ipaddress.ip_address(host.partition("%")[0])
@@ -89,13 +108,16 @@ class Watchman:
                 self._check(str(entry[4][0]), port)
             return
         name = self._names.get(host, host)
-        if self._proxy in {f"{name}:{port}", f"{host}:{port}"}:
+        if self.proxy in {f"{name}:{port}", f"{host}:{port}"}:
             return
         try:
             self._policy.check(host, host=name, port=port)
         except RemoteError as error:
-            self.refused = f"{name} ({error.evidence.get('rule', '')})"
-            raise PermissionError("not allowed") from None
+            self._refuse(name, error)
+
+    def _refuse(self, name: str, error: RemoteError) -> NoReturn:
+        self.refused = f"{name} ({error.evidence.get('rule', '')})"
+        raise PermissionError("not allowed") from None
 
 
 def obey(order: dict[str, Any]) -> dict[str, str]:
@@ -111,17 +133,28 @@ def obey(order: dict[str, Any]) -> dict[str, str]:
     wrong = _misuse(plugin, scheme, policy) if plugin else _NOT_UNDERSTOOD.format(scheme)
     if wrong:
         return {"wrong": wrong}
-    return {"hint": _hint(plugin, scheme)} if order["do"] == "check" else _send(plugin, order, watchman, scheme)
+    if order["do"] == "check":
+        return {"hint": _hint(plugin, scheme)}
+    if watchman.proxy:
+        watchman.stand_before_the_proxy()
+    return _send(plugin, order, watchman, scheme)
 
 
 def _send(plugin: Any, order: dict[str, Any], watchman: Watchman, scheme: str) -> dict[str, str]:
+    failed = f"The service behind {scheme}:// did not take the message."
     try:
         sent = plugin.notify(body=order["text"], title=order["title"], notify_type=order["type"], body_format="text")
     except Exception as error:  # noqa: BLE001 - whatever a service's code does, it says nothing of the address here
-        return {"failed": f"Apprise failed while sending ({type(error).__name__})."}
+        sent, failed = False, f"Apprise failed while sending ({type(error).__name__})."
     if watchman.refused and not sent:
-        return {"failed": f"This hub may not contact {watchman.refused}. The operator decides what it may contact."}
-    return {"sent": "yes"} if sent else {"failed": f"The service behind {scheme}:// did not take the message."}
+        failed = f"This hub may not contact {watchman.refused}. The operator decides what it may contact."
+    return {"sent": "yes"} if sent else {"failed": failed}
+
+
+def _is_numeric(host: str) -> bool:
+    """Tell whether a host is a number, also in a spelling that only some resolvers take for one."""
+    last = host.rstrip(".").rpartition(".")[2]
+    return ":" in host or re.fullmatch(r"[0-9]+|0x[0-9a-f]*", last.lower()) is not None
 
 
 def policy_of(values: dict[str, Any]) -> OutboundPolicy:
