@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from hub_core.errors import MasterKeyError, SealError
-from hub_core.storage.channels import channel_place
+from hub_core.storage.channels import Channels, channel_place
 from hub_core.storage.codec import Sealed, bound_origins
 from hub_core.storage.keys import find_key
 from hub_core.storage.seal import Sealer
@@ -115,6 +115,11 @@ class Keychain:
         sealed, ring = self._store.all_sealed()
         return [stored.account_id for stored in sealed if not self._opens(stored, ring)]
 
+    def locked_channels(self) -> list[str]:
+        """Return the ids of channels whose address or signing secret cannot be opened; opens every one."""
+        sealed, ring = Channels(self._store.database).all_sealed()
+        return [stored.channel_id for stored in sealed if not self._opens_channel(stored, ring)]
+
     def status(self) -> KeyStatus:
         """Return ids, places and numbers; opens every secret to count."""
         sealed, ring = self._store.all_sealed()
@@ -175,6 +180,13 @@ class Keychain:
     def _opens(self, stored: Sealed, ring: Ring) -> bool:
         try:
             self.open(stored, ring)
+        except SealError:
+            return False
+        return True
+
+    def _opens_channel(self, stored: SealedChannel, ring: Ring) -> bool:
+        try:
+            self.open_channel(stored, ring)
         except SealError:
             return False
         return True

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import sqlite3
+from contextlib import closing
 from typing import TYPE_CHECKING
 
 import pytest
@@ -103,3 +105,16 @@ def test_a_failing_test_ends_with_one_and_the_doctor_knows(run: Terminal, inbox:
     examined = run("doctor")
     assert examined.code == 1
     assert "“Ops” cannot be reached: It answered 500." in examined.out
+
+
+def test_a_channel_that_cannot_be_opened_is_named(run: Terminal, inbox: Receiver, tmp_path: Path) -> None:
+    """Where a channel's sealed address was altered, `key verify` and the doctor name it instead of calling all well."""
+    assert run("channel", "add", "Ops", stdin=inbox.url).code == 0
+    assert run("key", "verify").code == 0
+    with closing(sqlite3.connect(next(tmp_path.rglob("hub.db")))) as con, con:
+        con.execute("UPDATE channel SET target = secret")
+    verified = run("key", "verify")
+    assert verified.code == 1
+    assert "Channel “Ops”" in verified.out
+    assert "The address of the channel “Ops” cannot be opened." in run("doctor").text
+    assert run("key", "rotate").code != 0

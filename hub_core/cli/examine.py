@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 _RESTORE: Final = (
     "If it is damaged: stop the hub, put the file aside and restore a backup; never delete the damaged one."
 )
+_ENTER: Final = "Enter it again on the Settings page, or remove the channel and add it anew."
 _MOUNTS: Final = Path("/proc/self/mounts")
 
 
@@ -111,7 +112,7 @@ def _channels(store: Store) -> Iterator[Finding]:
         )
     for one in found:
         if one.locked:
-            yield problem("alerts", f"The address of “{one.name}” was given up.", "Enter it again.")
+            yield problem("alerts", f"The address of “{one.name}” was given up.", _ENTER)
         elif one.error:
             yield problem("alerts", f"“{one.name}” cannot be reached: {one.error}", f"linkhub channel test {one.id}")
         else:
@@ -132,6 +133,10 @@ def _keys_and_secrets(store: Store, settings: Settings) -> Iterator[Finding]:
     status = keychain.status()
     yield from _kept(status.master_id, status.source, status.place, status.warnings, settings)
     yield from _unlocked(rows, set(keychain.locked()))
+    names = {channel.id: channel.name for channel in Channels(store.database).all() if not channel.locked}
+    for channel_id in keychain.locked_channels():
+        if channel_id in names:
+            yield problem("secrets", f"The address of the channel “{names[channel_id]}” cannot be opened.", _ENTER)
 
 
 def _unlocked(labels: dict[str, str], locked: set[str]) -> Iterator[Finding]:

@@ -108,8 +108,12 @@ def verify() -> int:
         for row in rows:
             if row.id in locked:
                 output.show(f"✕ {row.label} ({row.id}): its secret cannot be opened; relink it.")
+        channels = set(hub.keychain.locked_channels())
+        for channel in hub.alerts.channels():
+            if channel.id in channels:
+                output.show(f"✕ Channel “{channel.name}” ({channel.id}): its address cannot be opened; enter it again.")
         output.show(f"{len(rows) - len(locked)} of {_secrets(len(rows))} can be opened.")
-        return 1 if locked else 0
+        return 1 if locked or channels else 0
 
 
 @key.command
