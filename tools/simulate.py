@@ -17,9 +17,9 @@ from typing import TYPE_CHECKING
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from tests.scenario import MINUTE, RHYTHM, Mix, week  # noqa: E402 - needs the path above
+from tests.scenario import MINUTE, Mix, week  # noqa: E402 - needs the path above
 from tests.simulated import Simulation  # noqa: E402 - as above
-from tests.truth import READS_A_MINUTE, Judge  # noqa: E402 - as above
+from tests.truth import READS_A_MINUTE, TOKENS_A_MINUTE, Judge  # noqa: E402 - as above
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -96,7 +96,7 @@ def _report(run: Simulation, verdict: Verdict) -> None:
     print()
     for what, value in (
         ("requests to servers", f"{traffic.requests}"),
-        ("most token requests a minute at one origin", f"{max(traffic.most_tokens.values())} of {RHYTHM.token_limit}"),
+        ("most token requests a minute at one origin", f"{max(traffic.most_tokens.values())} of {TOKENS_A_MINUTE}"),
         ("most reads of a path a minute at one origin", f"{max(traffic.most_reads.values())} of {READS_A_MINUTE}"),
         ("changes of status", str(sum(len(moves) for moves in run.moves.values()))),
         ("incidents", str(verdict.incidents)),
