@@ -183,7 +183,7 @@ class Scenario:
             last, at = at + 20 * MINUTE, at + 30 * MINUTE
         reasons = frozenset({Reason.CONNECTION_TIMEOUT, Reason.ANSWER_TIMEOUT})
         self.cases.append(Case(name, [who], self.at(begins), last, Status.UNREACHABLE, reasons, CONFIRMED,
-                               3 * ROUND + SLACK, "3 checks, twice at most", most=2))  # fmt: skip
+                               3 * ROUND + SLACK, "3 checks, at most hourly", most=max(2, round(ends - begins))))  # fmt: skip
 
     def be_quiet(self, begins: float, ends: float, region: RegionId | None = None) -> None:
         """Ask for no news about a time, nor about the catching up after it."""
@@ -229,6 +229,7 @@ def week(start: datetime, mix: Mix) -> Scenario:
         "token requests fail for 3 hours", warden[2:3], Kind.TOKEN_FAULT, {Reason.TOKEN_FAULT}, begins=16, ends=19
     )
     made.cases[-1].detect += RHYTHM.unseen(1)
+    made.cases[-1].recover = RHYTHM.unseen(1) + SLACK  # each try costs a token request, so it is tried as rarely
     made.outage("region out for 90 minutes", us, Kind.BAD_GATEWAY, down, begins=22, ends=23.5)
     made.refusal("plan lapsed", us[1], begins=27)
     made.outage(
