@@ -182,8 +182,9 @@ class Scenario:
             self.troubles.append(Trouble(Kind.NO_ANSWER, at, at + 20 * MINUTE, server=who.server))
             last, at = at + 20 * MINUTE, at + 30 * MINUTE
         reasons = frozenset({Reason.CONNECTION_TIMEOUT, Reason.ANSWER_TIMEOUT})
+        most = max(2, round(ends - begins))
         self.cases.append(Case(name, [who], self.at(begins), last, Status.UNREACHABLE, reasons, CONFIRMED,
-                               3 * ROUND + SLACK, "3 checks, at most hourly", most=max(2, round(ends - begins))))  # fmt: skip
+                               3 * ROUND + SLACK, "3 checks, at most hourly", most=most))  # fmt: skip
 
     def be_quiet(self, begins: float, ends: float, region: RegionId | None = None) -> None:
         """Ask for no news about a time, nor about the catching up after it."""
