@@ -33,10 +33,15 @@ _NUMBER = re.compile(r"\d+")
 
 def share(of_time: float | None) -> str:
     """Return a share as per cent, rounded down: only what never failed is called 100 %."""
-    if of_time is None:
+    number = percent(of_time)
+    if number is None:
         return NOT_JUDGED
-    hundredths = math.floor(round(of_time * 10_000, 6))
-    return "100 %" if hundredths == 10_000 else f"{hundredths / 100:.2f} %"  # noqa: PLR2004 - hundredths of per cent
+    return "100 %" if number == 100 else f"{number:.2f} %"  # noqa: PLR2004 - per cent
+
+
+def percent(of_time: float | None) -> float | None:
+    """Return a share in per cent, rounded down to hundredths, so that only what never failed is 100."""
+    return None if of_time is None else math.floor(round(of_time * 10_000, 6)) / 100
 
 
 # ---- incidents

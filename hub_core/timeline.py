@@ -1,4 +1,4 @@
-"""Pure: the stretches of a span of time in which nobody judged an account, and why."""
+"""Pure: the stretches of a span of time in which an account stood as judged, and those in which nobody judged it."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from hub_core.health.rollup import spans
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from hub_core.health.rollup import State
     from hub_core.history import Beat
 
 
@@ -30,6 +31,14 @@ class Gap(NamedTuple):
     begins: datetime
     ends: datetime
     why: Why
+
+
+class Stood(NamedTuple):
+    """A stretch in which an account stood one way."""
+
+    begins: datetime
+    ends: datetime
+    state: State
 
 
 _SHORTEST = timedelta(minutes=1)
@@ -59,6 +68,30 @@ def gaps(
             cut = Gap(joined.pop().begins, cut.ends, cut.why)
         joined.append(cut)
     return joined
+
+
+def stood(beats: Sequence[Beat], *, begins: datetime, ends: datetime) -> list[Stood]:
+    """Return the stretches from `begins` to `ends` that the beats judge, in order, none touching its like.
+
+    A key that was refused is tried ever more rarely, and stands as refused all the while.
+
+    Args:
+        beats: oldest first, with one from before `begins` where there is one.
+        begins: of the span.
+        ends: of the span, now at the latest.
+    """
+    joined: list[Stood] = []
+    for span in reversed(spans(beats, int(ends.timestamp()))):
+        cut = Stood(max(_moment(span.begins), begins), min(_moment(span.ends), ends), span.state)
+        if span.state in _WHYS or cut.begins >= cut.ends:
+            continue
+        if joined and joined[-1].state == cut.state and joined[-1].ends >= cut.begins:
+            cut = Stood(joined.pop().begins, cut.ends, cut.state)
+        joined.append(cut)
+    return joined
+
+
+# ---- inside
 
 
 def _raw(

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from hub_core.history import Beat, Period
     from hub_core.past import Latency
-    from hub_core.timeline import Gap
+    from hub_core.timeline import Gap, Stood
 
 Spec = dict[str, Any]
 
@@ -45,6 +45,7 @@ _WHYS: Final = {
     Why.MAINTENANCE: Sign(":blue[▒]", "#4a7fe050"),
     Why.NOBODY: Sign(":gray[░]", "#8a93a020"),
 }
+_STATES: Final = {"up": _pulse.GREEN, "degraded": _pulse.AMBER, "down": _pulse.RED}
 _PULSES: Final = {
     Pulse.UP: ":green[█]",
     Pulse.DEGRADED: ":orange[▆]",
@@ -54,13 +55,16 @@ _PULSES: Final = {
     Pulse.WAITED: ":gray[–]",
 }
 """Legend of the bars, as Markdown; paused and maintenance are stretches of time, told as such."""
+_NOT_JUDGED: Final = "not judged"
+_FLOOR_OF_NOT_JUDGED: Final = 0.47
+"""A day nobody judged is a dash halfway up: whatever stands on the ground was judged."""
 _DAYS: Final = {
-    "no trouble": Sign(":green[█]", _pulse.GREEN, 1.0),
+    "without trouble": Sign(":green[█]", _pulse.GREEN, 1.0),
     "degraded for a while": Sign(":orange[▇]", _pulse.AMBER, 0.88),
-    "down below 1 %": Sign(":orange[▅]", _pulse.AMBER, 0.62),
-    "down 1 to 5 %": Sign(":red[▄]", _pulse.RED, 0.45),
-    "down above 5 %": Sign(":red[▂]", _pulse.RED, 0.25),
-    "not judged": Sign(":gray[▁]", _pulse.GRAY, 0.08),
+    "down for less than 1 %": Sign(":orange[▅]", _pulse.AMBER, 0.62),
+    "down for 1 to 5 %": Sign(":red[▄]", _pulse.RED, 0.45),
+    "down for more than 5 %": Sign(":red[▂]", _pulse.RED, 0.3),
+    _NOT_JUDGED: Sign(":gray[–]", _pulse.GRAY + "66", 0.53),
 }
 """How a day is shown: color and height together, so that nobody has to tell colors apart."""
 
@@ -68,9 +72,14 @@ _DAYS: Final = {
 # ---- the checks of a day
 
 
-def heartbeat(beats: Sequence[Beat], missing: Sequence[Gap], *, begins: datetime, ends: datetime) -> None:
-    """Draw every check at its time, behind them the stretches in which nothing was judged, and say what is there."""
-    layers = [_axis(begins, ends, "%H:%M"), *([_bands(missing)] if missing else []), *([_bars(beats)] if beats else [])]
+def heartbeat(
+    beats: Sequence[Beat], missing: Sequence[Gap], judged: Sequence[Stood], *, begins: datetime, ends: datetime
+) -> None:
+    """Draw every check at its time, behind them how the account stood or why nobody judged it."""
+    layers = [_axis(begins, ends, "%H:%M")]
+    layers += [_grounds(judged)] if judged else []
+    layers += [_bands(missing)] if missing else []
+    layers += [_bars(beats)] if beats else []
     told = [(_PULSES[kind], f"{number} {_pulse.LOOKS[kind].words}") for kind, number in _counted(beats)]
     told += [(_WHYS[why].legend, f"{texts.GAPS[why]} {texts.duration(length)}") for why, length in _lengths(missing)]
     _draw(layers, height=_STRIP, alt="Checks of the last 24 hours: " + (_words(told) or "none"))
@@ -114,6 +123,28 @@ def _bars(beats: Sequence[Beat]) -> Spec:
     }
 
 
+def _grounds(judged: Sequence[Stood]) -> Spec:
+    """Tint the time itself: between two checks an account stands as the earlier one found it."""
+    return {
+        "data": _data(
+            begins=_times(one.begins for one in judged),
+            ends=_times(one.ends for one in judged),
+            top=[1.0] * len(judged),
+            bottom=[0.0] * len(judged),
+            stood=[one.state for one in judged],
+        ),
+        "mark": {"type": "rect", "opacity": 0.22},
+        "encoding": {
+            "x": _time("begins"),
+            "x2": {"field": "ends"},
+            "y": {"field": "top", **_HEIGHT},
+            "y2": {"field": "bottom"},
+            "fill": _colors("stood", _STATES),
+            "tooltip": [_when("begins", "From"), _when("ends", "Until"), *_told(stood="Stood as")],
+        },
+    }
+
+
 def _bands(missing: Sequence[Gap]) -> Spec:
     return {
         "data": _data(
@@ -147,7 +178,7 @@ def days(spans: Sequence[Period]) -> None:
             end=_times(span.begins + 0.82 * span.length for span in spans),
             kind=kinds,
             height=[_DAYS[kind].height for kind in kinds],
-            floor=[0.0] * len(spans),
+            floor=[_FLOOR_OF_NOT_JUDGED if kind == _NOT_JUDGED else 0.0 for kind in kinds],
             uptime=[telling.share(span.uptime) for span in spans],
             down=[texts.duration(span.down) if span.down else "–" for span in spans],
             checks=[float(span.checks) for span in spans],
@@ -162,7 +193,7 @@ def days(spans: Sequence[Period]) -> None:
             "tooltip": [_day("at"), *_told(kind="Found", uptime="Uptime", down="Down for", checks="Checks")],
         },
     }
-    told = [(_DAYS[kind].legend, f"{kinds.count(kind)} {kind}") for kind in _DAYS if kind in kinds]
+    told = [(_DAYS[kind].legend, f"{_of_days(kinds.count(kind))} {kind}") for kind in _DAYS if kind in kinds]
     _draw(
         [_axis(spans[0].begins, spans[-1].begins + spans[-1].length, "%-d %b"), layer],
         height=_STRIP,
@@ -196,11 +227,17 @@ def table_of(spans: Sequence[Period]) -> pd.DataFrame:
 def day_kind(span: Period) -> str:
     """Return in which of the kinds of days a day is."""
     if not span.judged:
-        return "not judged"
+        return _NOT_JUDGED
     down = span.down / span.judged
     if not down:
-        return "degraded for a while" if span.degraded else "no trouble"
-    return "down below 1 %" if down < 0.01 else "down 1 to 5 %" if down <= 0.05 else "down above 5 %"  # noqa: PLR2004 - the numbers of the words
+        return "degraded for a while" if span.degraded else "without trouble"
+    if down < 0.01:  # noqa: PLR2004 - the numbers of the words
+        return "down for less than 1 %"
+    return "down for 1 to 5 %" if down <= 0.05 else "down for more than 5 %"  # noqa: PLR2004 - the numbers of the words
+
+
+def _of_days(number: int) -> str:
+    return "1 day" if number == 1 else f"{number} days"
 
 
 # ---- latency

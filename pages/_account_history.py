@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 state = st.session_state
 
 _PAGE: Final = 200
+_ROW: Final = 35
+_TALLEST: Final = 420
+"""Pixels."""
 _ALL: Final = timedelta(days=366 * 3)
 
 
@@ -49,7 +52,7 @@ def show(account: Account) -> None:
         ),
         key="history_table",
         hide_index=True,
-        height=420,
+        height=min(_ROW * (len(beats) + 1) + 2, _TALLEST),
         column_config={"Latency": st.column_config.NumberColumn(format="%d ms")},
         placeholder="–",
         alt="Checks of this account, newest first",

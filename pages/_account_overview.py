@@ -111,7 +111,9 @@ def _day(account: Account) -> None:
     paused = first > begins and any(hour.paused for hour in past.hours(account.id, 25) if hour.begins < first)
     missing = timeline.gaps(beats, begins=begins, ends=now, linked_at=account.linked_at, paused=paused)
     st.subheader("Last 24 hours", anchor=False)
-    _account_charts.heartbeat([beat for beat in beats if beat.at >= begins], missing, begins=begins, ends=ends)
+    judged = timeline.stood(beats, begins=begins, ends=now)
+    shown = [beat for beat in beats if beat.at >= begins]
+    _account_charts.heartbeat(shown, missing, judged, begins=begins, ends=ends)
 
 
 def _quarter(days: Sequence[Period]) -> None:

@@ -27,11 +27,11 @@ def fresh(account_id: str) -> Account:
         st.rerun()
 
 
-def top(account_id: str) -> None:
-    """Show the head and the banner of an account."""
+def top(account_id: str, *, mending: bool = False) -> None:
+    """Show the head and the banner of an account; the banner is short while somebody is mending what it says."""
     account = fresh(account_id)
     head(account)
-    banner(account)
+    banner(account, mending=mending)
 
 
 def head(account: Account) -> None:
@@ -59,14 +59,15 @@ def head(account: Account) -> None:
         st.rerun()
 
 
-def banner(account: Account) -> None:
-    """Say what is wrong, since when, and offer the one button that mends it."""
+def banner(account: Account, *, mending: bool) -> None:
+    """Say what is wrong, since when, and offer the one button that mends it, unless its form is open below."""
     _account_maintenance.note(account)
     if account.locked:
         told = showing.explanation(_ui.hub(), Reason.SECRET_LOCKED, {}, account.endpoints)
         with st.container(border=True, key="banner"):
-            _ui.explain(told)
-            _mending_button(account, told.remedy)
+            _ui.explain(told, expanded=not mending)
+            if not mending:
+                _mending_button(account, told.remedy)
         return
     if account.lifecycle is Lifecycle.PAUSED:
         why = f": {_ui.plain(account.pause_reason)}" if account.pause_reason else ""
@@ -95,10 +96,12 @@ def banner(account: Account) -> None:
         standing.status, st.warning
     )
     with st.container(border=True, key="banner"):
-        _ui.explain(told, kind=kind, expanded=standing.status in {Status.FAILING, Status.UNREACHABLE})
+        urgent = standing.status in {Status.FAILING, Status.UNREACHABLE}
+        _ui.explain(told, kind=kind, expanded=urgent and not mending)
         _further(last, standing.reason)
         with st.container(horizontal=True, vertical_alignment="center"):
-            _mending_button(account, told.remedy)
+            if not mending:
+                _mending_button(account, told.remedy)
             st.markdown(f"Since {showing.moment(standing.since)}, {_ui.when(standing.since)}.", width="content")
             _incident_button(account)
 

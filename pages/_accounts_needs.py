@@ -11,6 +11,8 @@ from hub_core.model import Remedy, Status
 from pages import _accounts_lines, _accounts_views, _ui
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from hub_core.needing import Need
     from pages._accounts_lines import Lines
 
@@ -18,12 +20,15 @@ state = st.session_state
 
 MOST: Final = 6
 _WELL: Final = (Status.HEALTHY, Status.LIMITED)
-OPEN, RELINK, EDIT, CHECK = (
+OPEN, RELINK, EDIT, CHECK, SHOW = (
     ":material/open_in_full: Open",
     ":material/key: Relink",
     ":material/dns: Edit server",
     ":material/refresh: Check now",
+    ":material/filter_alt: Show them",
 )
+_BUTTON: Final = 142
+"""Wide enough for each of these: ages and buttons stand below each other."""
 _CHECKS: Final = frozenset({Remedy.FIX_SERVER, Remedy.WAIT})
 _MENDS: Final = {
     Remedy.RELINK: RELINK,
@@ -41,7 +46,7 @@ def show(lines: Lines) -> None:
     if not needs:
         _calm(lines)
         return
-    with st.container(border=True, key="needs_you", gap="xsmall"):
+    with st.container(border=True, key="needs_you", gap="small"):
         st.subheader("Needs you", anchor=False)
         for number, need in enumerate(needs[:MOST]):
             _one(need, number)
@@ -82,17 +87,22 @@ def _button(need: Need, number: int) -> None:
     if len(need.lines) == 1:
         row = need.lines[0].seen.row
         label = _MENDS.get(need.remedy, OPEN)
-        st.button(label, key=key, on_click=_ask, args=(label, row.id, row.label, row.lifecycle))
+        _wide(label, key, _ask, label, row.id, row.label, row.lifecycle)
     elif need.remedy in _CHECKS:
         wanted = [line.seen.row.id for line in need.lines if not _accounts_lines.paused(line.seen.row)]
-        st.button(CHECK, key=key, on_click=_check, args=(wanted,))
+        _wide(CHECK, key, _check, wanted)
     else:
-        st.button(
-            ":material/filter_alt: Show them",
-            key=key,
-            on_click=_accounts_views.show_only,
-            kwargs={"search": need.host, "words": (need.text.word,)},
-        )
+        _wide(SHOW, key, _show, need.host, need.text.word)
+
+
+def _wide(label: str, key: str, do: Callable[..., None], *args: object) -> None:
+    """Show a button as wide as its neighbours, its icon beside its name and not within."""
+    icon, _, word = label.partition(" ")
+    st.button(word, key=key, icon=icon, width=_BUTTON, on_click=do, args=args)
+
+
+def _show(host: str, word: str) -> None:
+    _accounts_views.show_only(search=host, words=(word,))
 
 
 def _ask(action: str, *row: object) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 import pandas as pd
 import streamlit as st
 
-from hub_core import showing, texts
+from hub_core import showing, telling, texts
 from hub_core.exports import to_csv
 from hub_core.model import RegionId
 from pages import _actions, _pulse, _ui
@@ -197,7 +197,7 @@ def _columns() -> dict[str, Any]:
         # Streamlit greys what is pinned, so only where the other columns would push the name out of sight.
         "Account": column.TextColumn(width=140, pinned=_on_a_telephone()),
         "Actions": column.ButtonColumn("Actions", type="tertiary", on_click=_row_clicked, key="row_click", width=60),
-        "Cause": column.TextColumn(width=234, help="Why the status is not healthy"),
+        "Cause": column.TextColumn(width=248, help="Why the status is not healthy"),
         "Last 30 checks": column.ImageColumn(
             width=138,
             alignment="left",
@@ -236,9 +236,9 @@ def frame(lines: Sequence[Line], now: datetime) -> pd.DataFrame:
             "Actions": [paused_menu if paused(row) else menu for row in rows],
             "Cause": [_cause(line) for line in lines],
             "Last 30 checks": [_pulse.bar(one.pulse) if one.pulse else None for one in seen],
-            "Up 24 h": percent([one.uptime.day for one in seen]),
-            "Up 7 d": percent([one.uptime.week for one in seen]),
-            "Up 30 d": percent([one.uptime.month for one in seen]),
+            "Up 24 h": _percent([one.uptime.day for one in seen]),
+            "Up 7 d": _percent([one.uptime.week for one in seen]),
+            "Up 30 d": _percent([one.uptime.month for one in seen]),
             "Latency": [_pulse.spark(one.latencies) for one in seen],
             "ms": pd.array([row.latency_ms for row in rows], dtype="Int64"),
             "Last success": pd.Series([row.link_proven_at for row in rows], dtype="datetime64[ms, UTC]"),
@@ -262,6 +262,5 @@ def _cause(line: Line) -> str:
     return f"In maintenance. {cause}".strip() if line.seen.maintenance else cause
 
 
-def percent(shares: Sequence[float | None]) -> pd.Series:
-    """Return shares in percent, cut off rather than rounded: 100 % means that it never failed."""
-    return pd.Series([None if s is None else math.floor(s * 10_000) / 100 for s in shares], dtype="Float64")
+def _percent(shares: Sequence[float | None]) -> pd.Series:
+    return pd.Series(list(map(telling.percent, shares)), dtype="Float64")

@@ -69,19 +69,11 @@ def choose(lines: Lines) -> Filter:
     tags = sorted({tag for row in rows for tag in row.tags}, key=str.casefold)
     here = {row.region for row in rows}
     with st.container(horizontal=True):
-        view = st.selectbox("View", list(_VIEWS), key="view", bind="query-params", width=190)
+        view = st.selectbox("View", list(_VIEWS), key="view", bind="query-params", width=200)
         search = st.text_input(
-            "Search", key="q", type="search", live="300ms", placeholder="Label, tag, host or organization id",
-            bind="query-params", width=230,
+            "Search", key="q", type="search", live="300ms", placeholder="Label, tag, host, version, organization id",
+            bind="query-params", width=345,
         )  # fmt: skip
-        words = st.pills(
-            "Status",
-            [word for word in showing.RANK if lines.found[word]],
-            selection_mode="multi",
-            key="status",
-            bind="query-params",
-            wrap=True,
-        )
         wanted_regions = (
             st.multiselect(
                 "Region",
@@ -89,12 +81,21 @@ def choose(lines: Lines) -> Filter:
                 format_func=lambda region: regions.region(RegionId(region)).name,
                 key="in",
                 bind="query-params",
-                width=150,
+                width=200,
             )
             if len(here) > 1
             else []
         )
-        wanted_tags = st.multiselect("Tag", tags, key="tag", bind="query-params", width=150) if tags else []
+        wanted_tags = st.multiselect("Tag", tags, key="tag", bind="query-params", width=200) if tags else []
+    words = st.pills(
+        "Status",
+        [word for word in showing.RANK if lines.found[word]],
+        selection_mode="multi",
+        key="status",
+        bind="query-params",
+        wrap=True,
+        label_visibility="collapsed",
+    )
     return Filter(
         view=view or EVERY,
         needle=(search or "").strip().casefold(),
@@ -138,7 +139,9 @@ def address(chosen: Filter) -> str:
 
 
 def _haystack(row: AccountRow) -> str:
-    return " ".join((row.label, *row.tags, row.identity_origin, row.client_id)).casefold()
+    region = regions.region(RegionId(row.region)).name
+    words = (row.label, *row.tags, row.identity_origin, row.client_id, region, row.server_version or "")
+    return " ".join(words).casefold()
 
 
 def _ends_soon(row: AccountRow, now: datetime) -> bool:

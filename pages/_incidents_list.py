@@ -74,7 +74,7 @@ def _teach() -> None:
 
 
 def _span() -> timedelta:
-    with st.container(horizontal=True, vertical_alignment="bottom"):
+    with st.container(horizontal=True):
         st.segmented_control(
             "Show", [_ALL, _OPEN, _CLOSED], default=_ALL, key="show", required=True, bind="query-params"
         )
@@ -116,7 +116,7 @@ def _pickers(lines: Sequence[Line]) -> tuple[list[str], list[str], list[str]]:
     here = {line.row.region for line in lines} | set(state.get("where") or ())
     tags = sorted({tag for line in lines for tag in line.row.tags} | set(state.get("tagged") or ()), key=str.casefold)
     causes = sorted({telling.cause(line.incident.reason) for line in lines} | set(state.get("cause") or ()))
-    with st.container(horizontal=True, vertical_alignment="bottom"):
+    with st.container(horizontal=True):
         chosen_regions = (
             st.pills(
                 "Region",
@@ -186,7 +186,8 @@ def _table(lines: Sequence[Line]) -> None:
     )
     still = sum(incident.closed_at is None for incident in incidents)
     with st.container(horizontal=True, vertical_alignment="center"):
-        st.caption(f"{len(incidents)} incidents, {still} of them open", width="stretch")
+        number = "1 incident" if len(incidents) == 1 else f"{len(incidents)} incidents"
+        st.caption(f"{number}, {still or 'none'} open", width="stretch")
         st.download_button(
             "Export CSV", lambda: exports.incidents_to_csv(incidents, now=now), "incidents.csv", "text/csv",
             key="export_csv", icon=":material/download:", on_click="ignore",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 import streamlit as st
 
@@ -26,7 +27,7 @@ def show() -> None:
     st.subheader("API tokens", anchor=False)
     st.markdown(
         "A token lets a program read `/api/v1` or `/metrics`: statuses, reasons, times, labels. It changes nothing and "
-        "sees no key. What was made is shown once; only its hash is kept."
+        "sees no key. It is shown until you have copied it; only its hash is kept."
     )
     for token in _ui.hub().access.tokens():
         _line(token)
@@ -59,11 +60,12 @@ def _line(token: ApiToken) -> None:
 
 def _form() -> None:
     with st.form("token_form", border=True):
-        with st.container(horizontal=True, vertical_alignment="bottom"):
+        with st.container(horizontal=True):
             name = st.text_input("Name", key="token_name", max_chars=access.NAME_LIMIT, placeholder="Grafana")
             scopes = st.pills(
-                "May read", list(_SCOPES), format_func=_SCOPES.__getitem__, selection_mode="multi", key="token_scopes"
-            )
+                "May read", list(_SCOPES), format_func=_SCOPES.__getitem__, selection_mode="multi", key="token_scopes",
+                wrap=True,
+            )  # fmt: skip
             days = st.selectbox("Works for", list(_LASTS), format_func=_LASTS.__getitem__, index=2, key="token_days")
         if not st.form_submit_button("Make a token", type="primary", key="token_go"):
             return
@@ -77,14 +79,14 @@ def _form() -> None:
 
 
 def _new_token() -> None:
-    """Show a token that was just made, once: the next run of the page no longer knows it."""
-    secret = state.pop("new_token", None)
+    """Show a token that was just made until it was copied: the page may be drawn anew at any moment."""
+    secret = state.get("new_token")
     if secret is None:
         return
     with st.container(border=True, key="new_token_box"):
-        st.success("The token was made. Copy it now: it is not shown again.", icon=":material/key:")
+        st.success("The token was made. Once you have copied it, it is not shown again.", icon=":material/key:")
         st.code(access.written_out(secret), language=None)
-        st.button("I have copied it", key="token_copied")
+        st.button("I have copied it", key="token_copied", on_click=state.pop, args=("new_token", None))
 
 
 def _badges() -> None:
@@ -109,5 +111,6 @@ def _badges() -> None:
             st.error(_ui.plain(str(error)))
             return
     if wanted:
-        base = _ui.hub().settings.url or ""
-        st.code(f"![Link status]({base}{access.badge_path(chosen)})", language="markdown")
+        here = urlsplit(str(st.context.url or ""))
+        base = _ui.hub().settings.url or f"{here.scheme}://{here.netloc}"
+        st.code(f"![Link status]({base}{access.badge_path(chosen)})", language="markdown", wrap_lines=True)

@@ -83,7 +83,8 @@ def _what(rules: Rules, one: str, errors: dict[str, str]) -> None:
     with left:
         _field("statuses", errors, lambda box: box.pills(
             "Tell about accounts that become", _TOLD, format_func=lambda status: STATUSES[status].word,
-            selection_mode="multi", default=[s for s in _TOLD if s in rules.statuses], key=f"channel_statuses_{one}",
+            selection_mode="multi", wrap=True,
+            default=[s for s in _TOLD if s in rules.statuses], key=f"channel_statuses_{one}",
         ))  # fmt: skip
         st.checkbox("And when they work again", rules.recovery, key=f"channel_recovery_{one}")
     with right:
@@ -91,7 +92,7 @@ def _what(rules: Rules, one: str, errors: dict[str, str]) -> None:
             "Only accounts with a tag, separated by commas", ", ".join(sorted(rules.tags)), key=f"channel_tags_{one}"
         )
         st.pills(
-            "Only accounts in", [row.id for row in regions.REGIONS], selection_mode="multi",
+            "Only accounts in", [row.id for row in regions.REGIONS], selection_mode="multi", wrap=True,
             default=sorted(rules.regions), format_func=lambda row: regions.region(RegionId(row)).name,
             key=f"channel_regions_{one}",
         )  # fmt: skip
@@ -99,11 +100,11 @@ def _what(rules: Rules, one: str, errors: dict[str, str]) -> None:
 
 def _when(rules: Rules, one: str, errors: dict[str, str]) -> None:
     quiet = rules.quiet
-    with st.container(horizontal=True, vertical_alignment="bottom"):
+    with st.container(horizontal=True):
         _clock("Quiet from", "quiet_from", quiet.begins if quiet else None, one, errors)
         _clock("Quiet until", "quiet_until", quiet.ends if quiet else None, one, errors)
         _clock("Daily summary at", "summary_at", rules.summary_at, one, errors)
-    with st.container(horizontal=True, vertical_alignment="bottom"):
+    with st.container(horizontal=True):
         _number(
             "Gather for minutes, 0: at once", "every_minutes", rules.every_minutes, one, errors, most=LONGEST_DIGEST
         )

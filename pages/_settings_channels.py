@@ -22,8 +22,9 @@ state = st.session_state
 def show() -> None:
     """Show every channel with its buttons, and the form for another one."""
     st.markdown(
-        "A channel is where people are told when a link breaks or works again. Its address is sealed like a key and "
-        "is not shown again."
+        "A channel is where people are told when a link breaks or works again: two minutes after, so that what mends "
+        "itself disturbs nobody and what breaks together is one message. Its address is sealed like a key and is not "
+        "shown again."
     )
     _new_secret()
     found = _ui.hub().alerts.channels()
@@ -141,15 +142,15 @@ def _deliveries(channel: Channel) -> None:
 
 
 def _new_secret() -> None:
-    """Show a signing secret that was just made, once."""
-    secret = state.pop("channel_secret", None)
+    """Show a signing secret that was just made until it was copied: the page may be drawn anew at any moment."""
+    secret = state.get("channel_secret")
     if secret is None:
         return
     with st.container(border=True):
         st.success(
-            "The channel was added. Whoever receives its messages checks them with this signing secret; copy it now, "
-            "it is not shown again.",
+            "The channel was added. Whoever receives its messages checks them with this signing secret; once you "
+            "have copied it, it is not shown again.",
             icon=":material/key:",
         )
         st.code(written_out(secret), language=None)
-        st.button("I have copied it", key="channel_secret_copied")
+        st.button("I have copied it", key="channel_secret_copied", on_click=state.pop, args=("channel_secret", None))

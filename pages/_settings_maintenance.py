@@ -65,7 +65,7 @@ def _line(window: Window, labels: dict[str, str]) -> None:
 def _form(labels: dict[str, str]) -> None:
     hub = _ui.hub()
     zone = hub.windows.zone
-    with st.container(horizontal=True, vertical_alignment="bottom"):
+    with st.container(horizontal=True):
         scope = st.segmented_control(
             "For", list(_SCOPES), format_func=_SCOPES.__getitem__, default=Scope.ALL, key="window_scope", required=True
         )
@@ -81,10 +81,10 @@ def _form(labels: dict[str, str]) -> None:
         elif scope is Scope.ACCOUNT:
             chosen = st.selectbox("Account", list(labels), format_func=labels.__getitem__, key="window_account")
             target = chosen or ""
-        with st.container(horizontal=True, vertical_alignment="bottom"):
+        with st.container(horizontal=True):
             if weekly:
                 days = st.pills("Days", range(7), format_func=words.DAYS.__getitem__, selection_mode="multi",
-                                key="window_days")  # fmt: skip
+                                key="window_days", wrap=True)  # fmt: skip
                 at = st.time_input("Begins at", value="02:00", key="window_at")
                 minutes = st.number_input(
                     "Minutes", min_value=1, max_value=7 * _MINUTES_A_DAY - 1, value=120, key="window_minutes"

@@ -55,7 +55,7 @@ if view == "Overview":
     _live.keep_fresh(lambda: _account_overview.show(account_id))
 else:
     with top:
-        _account_view.top(account_id)
+        _account_view.top(account_id, mending=view in {"Relink", "Edit"})
     {
         "History": _account_history.show,
         "Maintenance": _account_maintenance.show,

@@ -434,7 +434,7 @@ def test_a_day_and_a_quarter_in_words() -> None:
     """Under the strips stands what they show: how many checks found what, and how long nothing was judged."""
     day, quarter, _ = legends(page(lived(Life.MAINTAINED)))
     assert re.search(r"\d{3} up .* maintenance 2 h", day)
-    assert re.search(r"3[01] no trouble .* 59|60 not judged", quarter)
+    assert re.search(r"3[01] days without trouble .* (59|60) days not judged", quarter)
     assert "hub not running" not in day
 
 
@@ -453,7 +453,7 @@ def test_days_can_be_read_as_a_table() -> None:
     frame = page(lived(Life.FLAPPING)).at.dataframe[0].value
     assert len(frame) == 90
     assert frame["Day (UTC)"][0] == hub().clock.now().strftime("%Y-%m-%d")
-    assert "down 1 to 5 %" in set(frame["Found"])
+    assert "down for 1 to 5 %" in set(frame["Found"])
     assert frame["Found"][89] == "not judged"
 
 

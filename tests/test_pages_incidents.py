@@ -73,7 +73,7 @@ def test_open_ones_stand_first() -> None:
     assert listed(visitor, "Status") == ["✕ Failing", "✓ Closed"]
     assert listed(visitor, "Cause")[0] == "Bitwarden no longer accepts this key"
     assert listed(visitor, "Changes") == [0, 0]
-    assert "2 incidents, 1 of them open" in visitor.text
+    assert "2 incidents, 1 open" in visitor.text
 
 
 def lived() -> None:

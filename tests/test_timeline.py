@@ -26,7 +26,7 @@ from hub_core.model import (
     Status,
     Trigger,
 )
-from hub_core.timeline import Why, gaps
+from hub_core.timeline import Why, gaps, stood
 
 if TYPE_CHECKING:
     from hub_core.storage.rows import AccountRow
@@ -52,6 +52,17 @@ def test_what_is_covered_has_no_gap() -> None:
     """Checks that each hold until the next one leave nothing unjudged, whatever they found."""
     beats = [beat(n / 2, status=Status.UNREACHABLE if n % 3 else Status.HEALTHY) for n in range(-1, 8)]
     assert found(*beats) == []
+
+
+def test_a_refused_key_stands_as_refused_between_rare_tries() -> None:
+    """Between two checks an account stands as the earlier one found it; what nobody judged is left out."""
+    refused = {"status": Status.FAILING, "down": True}
+    beats = [beat(-2), beat(-1, **refused)._replace(holds=4 * HOUR), beat(3, **refused), beat(5)]
+    judged = stood(beats, begins=NOON, ends=NOON + 7 * HOUR)
+    assert [((s.begins - NOON) / HOUR, (s.ends - NOON) / HOUR, s.state) for s in judged] == [
+        (0, 4, "down"),
+        (5, 6, "up"),
+    ]
 
 
 def test_nobody_checked() -> None:
