@@ -208,6 +208,7 @@ def test_windows_come_back_and_leave_a_trail(hub: Hub) -> None:
     trail = [(entry["action"], entry["target"]) for entry in hub.store.audit_trail()]
     assert trail == [("maintenance remove", "1"), ("maintenance add", "2"), ("maintenance add", "1")]
     assert "server" not in str(hub.store.audit_trail())
+    assert {entry["detail"].get("of") for entry in hub.store.audit_trail()} == {"acme", None}
 
 
 def test_windows_that_were_over_long_ago_go(hub: Hub, hands: Hands) -> None:

@@ -11,6 +11,7 @@ import pytest
 
 from hub_core.errors import AlreadyLinked, ChangedMeanwhile, NotFound
 from hub_core.health import status
+from hub_core.health.maintenance import Once, Scope
 from hub_core.model import (
     Account,
     Capability,
@@ -28,6 +29,7 @@ from hub_core.model import (
     Status,
     Trigger,
 )
+from hub_core.storage.maintenance import MaintenanceTable
 from hub_core.storage.seal import KeyringRow
 from hub_core.storage.store import Store
 
@@ -372,13 +374,22 @@ def test_words_lifecycle_and_audit(store: Store) -> None:
 
 def test_unlinking_erases_secret_label_and_history_from_every_file(store: Store, tmp_path: Path) -> None:
     """After unlinking, neither the token nor the label nor a note is in any byte of the database's files."""
-    marks = ("Label-to-erase", "note-to-erase", "tag-to-erase", "s1.token-to-erase", "evidence-to-erase")
+    marks = (
+        "Label-to-erase",
+        "note-to-erase",
+        "tag-to-erase",
+        "s1.token-to-erase",
+        "evidence-to-erase",
+        "window-to-erase",
+    )
     made = account(1, label=marks[0], note=marks[1], tags=(marks[2],))
     add(store, account(2))
     add(store, made, token=marks[3])
     failed = Check(NOW, Trigger.MANUAL, (Observation(Stage.REACH, Outcome.FAIL, Reason.NO_ROUTE, 1, {"x": marks[4]}),))
     record(store, made, failed)
     replace_key(store, made)
+    window = Once(NOW, NOW + timedelta(hours=1))
+    MaintenanceTable(store.database).add(Scope.ACCOUNT, made.id, window, marks[5], at=NOW, actor="t")
     before = b"".join(file.read_bytes() for file in tmp_path.iterdir())
     assert marks[0].encode() in before
     assert marks[3].encode() not in before  # replaced by relinking

@@ -40,7 +40,8 @@ class MaintenanceTable:
             values = {"scope": scope, "target": target, "note": note, **_rule_columns(rule)}
             statements.insert(con, "maintenance", values)
             row = con.execute("SELECT * FROM maintenance WHERE id = last_insert_rowid()").fetchone()
-            statements.audit(con, actor, "maintenance add", at=at, target=str(row["id"]), scope=scope, **_told(rule))
+            told = {"scope": scope, "of": target, **_told(rule)}
+            statements.audit(con, actor, "maintenance add", at=at, target=str(row["id"]), **told)
         return _window_of(row)
 
     def remove(self, window_id: int, *, at: datetime, actor: str) -> None:

@@ -88,6 +88,7 @@ def erase(con: sqlite3.Connection, account_id: str) -> None:
         con.execute(f"DELETE FROM {table} WHERE no = ?", (no,))  # noqa: S608 - own names
     for table in ("checks", "last_check", "transition", "incident", "change"):
         con.execute(f"DELETE FROM {table} WHERE account_id = ?", (account_id,))  # noqa: S608 - own names
+    con.execute("DELETE FROM maintenance WHERE scope = 'account' AND target = ?", (account_id,))
 
 
 # ---- inside
