@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from hub_core.hub import Hub
     from hub_core.model import Account, Reason
     from hub_core.storage.rows import StoredCheck
+    from hub_core.trail import Deed
 
 _FORMULA_STARTS = "=+-@\uff1d\uff0b\uff0d\uff20"
 _BREAKS = ("\t", "\r", "\n")
@@ -119,6 +120,23 @@ def incidents_to_csv(incidents: Sequence[Incident], *, now: datetime) -> str:
         flat = {key: found for key, found in value.items() if key not in {"story", "evidence"}}
         values.append({**flat, "minutes": round(lasted.total_seconds() / 60), "changes": len(incident.story) - 1})
     return _csv(values)
+
+
+def deeds_to_csv(deeds: Sequence[Deed]) -> str:
+    """Return who did what as CSV, every text cell safe against formulas."""
+    return _csv(
+        [
+            {
+                "at": iso(deed.at),
+                "actor": deed.actor,
+                "action": deed.action,
+                "target": deed.target,
+                "name": deed.name,
+                "detail": json.dumps(deed.detail, ensure_ascii=False) if deed.detail else "",
+            }
+            for deed in deeds
+        ]
+    )
 
 
 def beats_to_csv(beats: Sequence[Beat]) -> str:

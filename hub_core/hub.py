@@ -28,6 +28,7 @@ from hub_core.sandbox_host import SandboxHost
 from hub_core.storage.maintenance import MaintenanceTable
 from hub_core.storage.store import AccountRow, Store
 from hub_core.storage.sums import Keep
+from hub_core.trail import Trail
 from hub_core.watching import Watching
 from hub_core.windows import Windows
 
@@ -103,6 +104,7 @@ class Hub:
             resolve=resolve,
             maintained=lambda subject: self.windows.open_for(subject.id, subject.tags),
         )
+        self.trail = Trail(store, self._names)
 
     @classmethod
     def open(
@@ -260,6 +262,12 @@ class Hub:
         self.store.unlink(account_id, at=self.clock.now(), actor=actor)
         self._examiner.tokens.forget(account_id)
         return account
+
+    def _names(self) -> dict[str, str]:
+        """Return what people call accounts, channels and tokens, by id."""
+        accounts = {row.id: row.label for row in self.accounts()}
+        channels = {channel.id: channel.name for channel in self.alerts.channels()}
+        return accounts | channels | {token.id: token.name for token in self.access.tokens()}
 
     def sum_up(self) -> None:
         """Sum up the hours that are over and erase what is too old, as whoever watches does."""

@@ -132,6 +132,7 @@ def _grounds(judged: Sequence[Stood]) -> Spec:
             top=[1.0] * len(judged),
             bottom=[0.0] * len(judged),
             stood=[one.state for one in judged],
+            color=[_STATES[one.state] for one in judged],
         ),
         "mark": {"type": "rect", "opacity": 0.22},
         "encoding": {
@@ -139,7 +140,8 @@ def _grounds(judged: Sequence[Stood]) -> Spec:
             "x2": {"field": "ends"},
             "y": {"field": "top", **_HEIGHT},
             "y2": {"field": "bottom"},
-            "fill": _colors("stood", _STATES),
+            # A scale would be shared with the bands of unjudged time, and paint them green.
+            "fill": {"field": "color", "type": "nominal", "scale": None, "legend": None},
             "tooltip": [_when("begins", "From"), _when("ends", "Until"), *_told(stood="Stood as")],
         },
     }

@@ -37,7 +37,7 @@ def show() -> None:
     needs = lines.needs
     _banner(lines)
     for sentence in _ui.alarms(lines.glance):
-        _draw(_tiles.banner(sentence, "", "red"), sentence)
+        _draw(_tiles.banner(sentence.partition(". ")[0], "", "red"), sentence)
     shown = needs if len(needs) <= MOST_TILES else needs[: MOST_TILES - 1]
     if shown:
         with st.grid(_columns(len(shown)), min_column_width=240, key="wall_needs"):

@@ -1,16 +1,17 @@
-"""The Settings page: who is told, what machines may read, maintenance, how often is checked, diagnostics."""
+"""The Settings page: who is told, what machines may read, maintenance, rhythm of checks, who did what, diagnostics."""
 
 from __future__ import annotations
 
 import streamlit as st
 
-from pages import _settings_access, _settings_channels, _settings_checks, _settings_maintenance
+from pages import _settings_access, _settings_audit, _settings_channels, _settings_checks, _settings_maintenance
 
 _PARTS = {
     "Channels": _settings_channels.show,
     "Maintenance": _settings_maintenance.show,
     "API": _settings_access.show,
     "Checks": _settings_checks.show,
+    "Audit": _settings_audit.show,
     "Diagnostics": _settings_checks.diagnostics,
 }
 

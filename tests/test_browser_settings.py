@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.browser
 
-PARTS = ("Channels", "Maintenance", "API", "Checks", "Diagnostics")
+PARTS = ("Channels", "Maintenance", "API", "Checks", "Audit", "Diagnostics")
 
 
 @pytest.fixture(scope="module")

@@ -491,7 +491,7 @@ def test_no_part_of_the_settings_page_leaks(
     canaries["api token"] = next(code.value for code in token.at.code if code.value.startswith("lh_"))
     token.press("token_copied")
     seen = [leak for part in (visitor, token) for leak in leaks(canaries, on_page(part), "afterwards")]
-    for part in ("Channels", "Maintenance", "API", "Checks", "Diagnostics"):
+    for part in ("Channels", "Maintenance", "API", "Checks", "Audit", "Diagnostics"):
         seen += leaks(canaries, on_page(paging.Visitor("settings.py", part=part)), part)
     assert seen == []
     assert channel.hint == "https://hooks.invalid"
