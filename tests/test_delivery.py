@@ -471,6 +471,14 @@ def test_apprise_contacts_only_what_the_operator_allows(inbox: Receiver) -> None
     assert len(inbox.requests) == 1
 
 
+def test_a_service_that_asks_in_the_clear_of_itself_is_stopped() -> None:
+    """One that Apprise would ask over http://, key and all, is not asked unless the operator lists its host."""
+    said = asyncio.run(
+        Apprising(policy=OutboundPolicy()).send("kavenegar://key/15551232000", title="t", text="t", sort="info")
+    )
+    assert said.startswith("This hub may not contact api.kavenegar.com (plain http).")
+
+
 @pytest.mark.parametrize(
     ("host", "words", "asked"),
     [

@@ -51,7 +51,7 @@ class Watchman:
     def __init__(self, policy: OutboundPolicy) -> None:
         self._policy = policy
         self._names: dict[str, str] = {}
-        self.proxy = urlsplit(policy.proxy).netloc if policy.proxy else ""
+        self._proxy = urlsplit(policy.proxy).netloc if policy.proxy else ""
         self.refused = ""
         """The host and rule of what was refused last."""
 
@@ -80,24 +80,33 @@ class Watchman:
 
         return reach
 
-    def stand_before_the_proxy(self) -> None:
-        """Have every request that a proxy will carry ask first; what a name comes to, the proxy decides."""
+    def read_along(self) -> None:
+        """Have every web request ask first: nothing goes in the clear, or to a number by way of a proxy, unasked.
+
+        What a name comes to behind a proxy, the proxy decides.
+        """
         from requests import Session  # noqa: PLC0415 - comes with Apprise
 
         send = Session.send
 
         def asking(session: Session, request: Any, **named: Any) -> Any:
             parts = urlsplit(request.url)
-            host, port = parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80)
+            secure, host = parts.scheme == "https", parts.hostname or ""
+            self._check_request(host, parts.port or (443 if secure else 80), secure=secure)
+            return send(session, request, **named)
+
+        Session.send = asking  # type: ignore[assignment, method-assign]  # of this process alone
+
+    def _check_request(self, host: str, port: int, *, secure: bool) -> None:
+        if not secure and not self._policy.plaintext_allowed(host, port):
+            self._refuse(host, "plain http")
+        if self._proxy:
             try:
                 if _is_numeric(host):
                     self._policy.check(host, host=host, port=port)
                 self._policy.check_port(host, port)
             except RemoteError as error:
-                self._refuse(host, error)
-            return send(session, request, **named)
-
-        Session.send = asking  # type: ignore[assignment, method-assign]  # of this process alone
+                self._refuse(host, error.evidence.get("rule", ""))
 
     def _check(self, host: str, port: int) -> None:
         try:
@@ -108,15 +117,15 @@ class Watchman:
                 self._check(str(entry[4][0]), port)
             return
         name = self._names.get(host, host)
-        if self.proxy in {f"{name}:{port}", f"{host}:{port}"}:
+        if self._proxy in {f"{name}:{port}", f"{host}:{port}"}:
             return
         try:
             self._policy.check(host, host=name, port=port)
         except RemoteError as error:
-            self._refuse(name, error)
+            self._refuse(name, error.evidence.get("rule", ""))
 
-    def _refuse(self, name: str, error: RemoteError) -> NoReturn:
-        self.refused = f"{name} ({error.evidence.get('rule', '')})"
+    def _refuse(self, name: str, rule: str) -> NoReturn:
+        self.refused = f"{name} ({rule})"
         raise PermissionError("not allowed") from None
 
 
@@ -135,8 +144,7 @@ def obey(order: dict[str, Any]) -> dict[str, str]:
         return {"wrong": wrong}
     if order["do"] == "check":
         return {"hint": _hint(plugin, scheme)}
-    if watchman.proxy:
-        watchman.stand_before_the_proxy()
+    watchman.read_along()
     return _send(plugin, order, watchman, scheme)
 
 
