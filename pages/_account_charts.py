@@ -46,6 +46,8 @@ _WHYS: Final = {
     Why.NOBODY: Sign(":gray[░]", "#8a93a020"),
 }
 _STATES: Final = {"up": _pulse.GREEN, "degraded": _pulse.AMBER, "down": _pulse.RED}
+_GROUNDS: Final = {"degraded": ":orange[░]", "down": ":red[░]"}
+"""Legend of the time behind the bars; of time without trouble the bars tell enough."""
 _PULSES: Final = {
     Pulse.UP: ":green[█]",
     Pulse.DEGRADED: ":orange[▆]",
@@ -81,6 +83,7 @@ def heartbeat(
     layers += [_bands(missing)] if missing else []
     layers += [_bars(beats)] if beats else []
     told = [(_PULSES[kind], f"{number} {_pulse.LOOKS[kind].words}") for kind, number in _counted(beats)]
+    told += [(_GROUNDS[state], f"{state} {texts.duration(length)}") for state, length in _trouble(judged)]
     told += [(_WHYS[why].legend, f"{texts.GAPS[why]} {texts.duration(length)}") for why, length in _lengths(missing)]
     _draw(layers, height=_STRIP, alt="Checks of the last 24 hours: " + (_words(told) or "none"))
     _legend(told)
@@ -94,6 +97,11 @@ def _counted(beats: Sequence[Beat]) -> list[tuple[Pulse, int]]:
 def _drawn(beats: Sequence[Beat]) -> list[tuple[Beat, _pulse.Look, tuple[float, float]]]:
     looks = [(beat, _pulse.LOOKS[pulse_of(beat)]) for beat in beats if not beat.paused]
     return [(beat, look, span) for beat, look in looks for span in look.spans]
+
+
+def _trouble(judged: Sequence[Stood]) -> list[tuple[str, float]]:
+    found = {of: sum((s.ends - s.begins).total_seconds() for s in judged if s.state == of) for of in _GROUNDS}
+    return [(state, seconds) for state, seconds in found.items() if seconds]
 
 
 def _lengths(missing: Sequence[Gap]) -> list[tuple[Why, float]]:

@@ -438,6 +438,17 @@ def test_a_day_and_a_quarter_in_words() -> None:
     assert "hub not running" not in day
 
 
+def test_a_refused_key_is_down_between_its_rare_tries() -> None:
+    """The time between two tries of a refused key is told as down, and no colour of it reaches time nobody judged."""
+    visitor = page(lived(Life.FAILING))
+    assert re.search(r"\d failing .* down (1 day|23 h)", legends(visitor)[0])
+    (spec,) = [
+        json.loads(chart.proto.spec) for chart in visitor.at.get("vega_lite_chart") if "24 hours" in chart.proto.alt
+    ]
+    fills = [layer["encoding"]["fill"] for layer in spec["layer"] if "fill" in layer["encoding"]]
+    assert sum(fill["scale"] is not None for fill in fills) <= 1
+
+
 def test_a_pause_and_a_stop_of_the_hub_are_told_apart() -> None:
     """Where nobody checked, it is said whether a person wanted that."""
     paused = lived(Life.PAUSED)

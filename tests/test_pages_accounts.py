@@ -112,11 +112,13 @@ def test_counts_and_worst_first() -> None:
         ("MEADOW", ["Meadow Bakery"]),
         ("berlin", ["Meadow Bakery"]),
         ("e802", ["Harbor Clinic"]),
+        ("2026.8", ["Harbor Clinic", "Alpine Logistics", "Meadow Bakery", "Orchard School"]),
+        ("sandbox", ["Harbor Clinic", "Alpine Logistics", "Cedar Makerspace", "Meadow Bakery", "Orchard School"]),
         ("127.0.0.1", ["Harbor Clinic", "Alpine Logistics", "Cedar Makerspace", "Meadow Bakery", "Orchard School"]),
     ],
 )
 def test_search(typed: str, found: list[str]) -> None:
-    """Search finds labels, tags, hosts and ids, whatever the case."""
+    """Search finds labels, tags, hosts, ids, versions of servers and regions, whatever the case."""
     visitor = Visitor().type(q=typed)
     assert listed(visitor) == found
     assert f"{len(found)} of 5 accounts" in visitor.text
