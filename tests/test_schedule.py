@@ -244,6 +244,15 @@ def test_no_host_takes_every_place() -> None:
     assert len(chosen(Queue(USUAL), rows, running=AT_ONCE - 2)) == 2
 
 
+def test_the_end_of_a_check_matters_while_somebody_wants_its_place() -> None:
+    """A choice tells whether somebody was left without a place, overall or at a host; else nobody need look sooner."""
+    queue = Queue(USUAL)
+    rows = [row(n, host=f"host{n}") for n in range(AT_ONCE + 1)]
+    for some, crowded in ((rows, True), (rows[:AT_ONCE], False), ([row(n) for n in range(4)], True), ([], False)):
+        chosen(queue, some)
+        assert queue.crowded is crowded
+
+
 def test_no_more_checks_begin_in_a_minute_than_a_path_bears() -> None:
     """The hundred and fifty-first at one API origin waits for the minute to pass."""
     queue = Queue(USUAL)

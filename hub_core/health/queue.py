@@ -50,6 +50,8 @@ class Queue:
         self._rhythm = rhythm
         self._began: defaultdict[str, deque[float]] = defaultdict(deque)
         self._next_token: dict[str, float] = {}
+        self.crowded = False
+        """Whether somebody was left out of the last choice for want of a place: then an end of a check changes it."""
 
     def choose(
         self, due: Iterable[DueRow], *, running: Sequence[str], has_token: Callable[[DueRow], bool], at: float
@@ -60,10 +62,15 @@ class Queue:
         """
         places, at_host = AT_ONCE - len(running), Counter(running)
         chosen: list[Turn] = []
+        self.crowded = False
         for row in sorted(due, key=lambda row: _importance(row, bare=not has_token(row))):
             if len(chosen) >= places:
+                self.crowded = True
                 break
-            if at_host[row.api_origin] >= AT_ONCE_PER_HOST or not self._bears(row.api_origin, at):
+            if at_host[row.api_origin] >= AT_ONCE_PER_HOST:
+                self.crowded = True
+                continue
+            if not self._bears(row.api_origin, at):
                 continue
             kept = has_token(row)
             # Whoever has no token cannot be judged at all: then the share that is left to people is used, too.

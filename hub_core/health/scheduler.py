@@ -196,10 +196,11 @@ class Scheduler:
                 _tell(row.id, step.transition)
 
     async def _wait(self, seconds: float) -> None:
-        """Sleep, but not beyond the end of a check: its place is free then."""
+        """Sleep; where somebody is left without a place, not beyond the end of a check."""
         nap = asyncio.ensure_future(self._clock.sleep(seconds))
         try:
-            await asyncio.wait({nap, *self._running}, return_when=asyncio.FIRST_COMPLETED)
+            ends = self._running if self._queue.crowded else ()
+            await asyncio.wait({nap, *ends}, return_when=asyncio.FIRST_COMPLETED)
         finally:
             nap.cancel()
 
