@@ -103,6 +103,18 @@ def test_secrets_are_revealed_in_few_modules_only() -> None:
     }
 
 
+def test_a_secret_is_shown_only_where_one_is_made() -> None:
+    """`written_out`, by which a new API token or signing secret is shown once, is used where these are made alone."""
+    found = {name(path) for path in PRODUCT if "written_out" in path.read_text("utf-8")}
+    assert found == {
+        "hub_core/access.py",
+        "hub_core/cli/channel.py",
+        "hub_core/cli/tokens.py",
+        "pages/_settings_access.py",
+        "pages/_settings_channels.py",
+    }
+
+
 def test_sql_is_in_the_storage_only() -> None:
     """Only `storage/` speaks to SQLite; the doctor knows the library's version and its errors, no statement."""
     assert importers("sqlite3", "sqlite_utils", among=PRODUCT) <= inside("hub_core/storage/", "hub_core/cli/examine.py")
