@@ -405,6 +405,18 @@ def test_problems_names_rows_that_refer_to_nothing(database: Database) -> None:
     assert database.problems() == ["1 rows refer to rows that are gone"]
 
 
+def test_a_database_that_was_watched_closes_whole(path: Path) -> None:
+    """Whoever asked for the mark leaves nothing open: the WAL is gone after closing, and nobody marks any more."""
+    with opened(path) as database:
+        before = database.mark()
+        with database.write() as con:
+            con.execute(AUDIT, ("one",))
+        assert database.mark() != before
+    assert not path.with_name("hub.db-wal").exists()
+    with pytest.raises(StorageError, match="closed"):
+        database.mark()
+
+
 def test_closing_twice_is_closing_once_and_ends_writing(database: Database) -> None:
     """After closing, writing is a sentence, the WAL is gone, and closing again does nothing."""
     database.close()

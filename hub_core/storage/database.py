@@ -161,6 +161,8 @@ class Database:
     def mark(self) -> int:
         """Return a number that is another one after anything was written, by whichever process; raises StorageError."""
         with self._marking:
+            if not self._open:
+                raise StorageError("The database is closed.")
             try:
                 if self._marker is None:
                     self._marker = self._reader()
@@ -218,14 +220,15 @@ class Database:
         if not self._open:
             return
         with self._locked():
-            self._open = False
+            with self._marking:
+                self._open = False
+                if self._marker:
+                    self._marker.close()
             with suppress(sqlite3.Error):  # nothing is lost: whoever opens next does it
                 self._writer.execute("PRAGMA optimize")
                 self._writer.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
+            # The last of ours to close: only one that may write takes the WAL away.
             self._writer.close()
-        with self._marking:
-            if self._marker:
-                self._marker.close()
         os.close(self._lock)
 
     # ---- inside
