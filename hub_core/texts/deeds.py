@@ -13,7 +13,7 @@ DEEDS: Final = {
     "channel disable": "Switched a channel off",
     "channel enable": "Switched a channel on",
     "channel remove": "Removed a channel",
-    "channel stop": "Stopped a channel that failed too long",
+    "channel stop": "Switched a channel off whose receiver wants no messages",
     "channel test": "Tested a channel",
     "describe": "Changed label, tags or note",
     "edit": "Changed the server",
