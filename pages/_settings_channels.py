@@ -78,8 +78,11 @@ def _state(channel: Channel) -> None:
 def _buttons(channel: Channel) -> None:
     alerts = _ui.hub().alerts
     if st.button("Test", key=f"channel_test_{channel.id}", icon=":material/send:"):
-        with st.spinner("Sending a test message…"):
-            state[f"channel_tested_{channel.id}"] = alerts.test(channel.id, actor=_ui.ACTOR)
+        try:
+            with st.spinner("Sending a test message…"):
+                state[f"channel_tested_{channel.id}"] = alerts.test(channel.id, actor=_ui.ACTOR)
+        except HubError as error:
+            _ui.tell(str(error), "error")
         st.rerun()
     chosen = st.menu_button(
         "More", ["Edit", "Switch off" if channel.enabled else "Switch on", "Remove"], key=f"channel_more_{channel.id}"

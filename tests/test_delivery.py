@@ -199,6 +199,21 @@ def test_a_channel_that_is_gone_is_switched_off(telling: Telling, inbox: Receive
     assert telling.hub.alerts.problem() == ""
 
 
+def test_what_waits_for_a_channel_that_is_switched_off_is_given_up(telling: Telling, inbox: Receiver) -> None:
+    """A message that could not be sent is not sent when the channel is switched on again, perhaps weeks later."""
+    channel, _ = telling.add()
+    inbox.status = 500
+    telling.fail(telling.accounts[0])
+    telling.after(minutes=3)
+    for enabled in (False, True):
+        telling.hub.alerts.set_enabled(channel.id, enabled=enabled, actor="test")
+    inbox.status, tried = 204, len(inbox.requests)
+    telling.after(days=1)
+    assert len(inbox.requests) == tried
+    (given_up,) = telling.deliveries(channel)
+    assert (given_up.state, given_up.error) == (State.GIVEN_UP, "The channel was switched off.")
+
+
 def test_a_receiver_that_asks_to_wait_is_left_alone_so_long(telling: Telling, inbox: Receiver) -> None:
     """A 429 with Retry-After is obeyed although the table would try sooner."""
     telling.add()

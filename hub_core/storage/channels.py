@@ -132,15 +132,26 @@ class Channels:
         self._database.empty_wal()
 
     def set_enabled(self, channel_id: str, *, enabled: bool, at: datetime, actor: str) -> None:
-        """Switch a channel on or off; raises NotFound."""
+        """Switch a channel on or off; what waits for one that is switched off is given up. Raises NotFound."""
         with self._database.write() as con:
             _row(con, channel_id)
             values: dict[str, Any] = {"enabled": int(enabled)}
             if enabled:
                 values |= {"failing_since": None, "error": "", "stopped": ""}
+            else:  # weeks later it would be old news
+                give_up_waiting(con, channel_id, "The channel was switched off.", at)
             _update(con, channel_id, values)
             action = "channel enable" if enabled else "channel disable"
             statements.audit(con, actor, action, at=at, target=channel_id)
+
+
+def give_up_waiting(con: sqlite3.Connection, channel_id: str, why: str, at: datetime) -> None:
+    """Give up every message that waits for a channel."""
+    con.execute(
+        "UPDATE delivery SET state = 'given_up', message = '', done_at = ?, error = ? "
+        "WHERE channel_id = ? AND state = 'waiting'",
+        (codec.to_ms(at), why, channel_id),
+    )
 
 
 def channel_place(channel_id: str, column: str) -> Place:

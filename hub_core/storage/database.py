@@ -126,7 +126,10 @@ class Database:
     def read(self) -> Generator[sqlite3.Connection]:
         """Give a short read-only connection that sees one moment of the database; raises StorageError."""
         if self._shared.con:
-            yield self._shared.con
+            try:
+                yield self._shared.con
+            finally:
+                self._shared.con.row_factory = sqlite3.Row  # whoever reads next expects rows with names
             return
         try:
             with closing(self._reader()) as con:

@@ -11,7 +11,7 @@ from hub_core.alerts.channel import Channel, Delivery, Sort, State
 from hub_core.alerts.inbox import FOLLOW, Event, Inbox, Kept, Listener, Subject, Untold
 from hub_core.model import Lifecycle, RegionId
 from hub_core.storage import codec, notices, statements
-from hub_core.storage.channels import SealedChannel, channel_of, read_channels
+from hub_core.storage.channels import SealedChannel, channel_of, give_up_waiting, read_channels
 
 if TYPE_CHECKING:
     import sqlite3
@@ -150,11 +150,7 @@ class Outbox:
     def stop(self, ready: Ready, why: str, *, at: datetime) -> None:
         """Switch a channel off for good reason; what still waits for it is given up."""
         with self._database.write() as con:
-            con.execute(
-                "UPDATE delivery SET state = 'given_up', message = '', done_at = ?, error = ? "
-                "WHERE channel_id = ? AND state = 'waiting'",
-                (codec.to_ms(at), why, ready.channel.id),
-            )
+            give_up_waiting(con, ready.channel.id, why, at)
             con.execute(
                 "UPDATE channel SET enabled = 0, stopped = ?, error = ?, failing_since = coalesce(failing_since, ?) "
                 "WHERE id = ?",
