@@ -46,7 +46,7 @@ def show(lines: Lines) -> None:
     if not needs:
         _calm(lines)
         return
-    with st.container(border=True, key="needs_you", gap="small"):
+    with st.container(border=True, key="needs_you", gap="xsmall"):
         st.subheader("Needs you", anchor=False)
         for number, need in enumerate(needs[:MOST]):
             _one(need, number)

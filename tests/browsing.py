@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 from urllib.parse import unquote, urlsplit
 
 from axe_playwright_python.sync_playwright import Axe  # type: ignore[import-untyped]
@@ -165,6 +165,20 @@ class Tab:
         self.page.mouse.move(0, 0)
         self.page.screenshot(path=path, animations="disabled", caret="hide")
         assert path.stat().st_size <= LARGEST, f"{path} is too large for the manual"
+
+    @contextmanager
+    def darkened(self) -> Iterator[Tab]:
+        """Show the same page dark for a while."""
+        self._switch("dark")
+        yield self
+        self._switch("light")
+
+    def _switch(self, scheme: Literal["dark", "light"]) -> None:
+        look = "getComputedStyle(document.querySelector('[data-testid=stApp]')).backgroundColor"
+        before = self.page.evaluate(look)
+        self.page.emulate_media(color_scheme=scheme)
+        still = "document.getAnimations().every(one => one.playState !== 'running')"  # colors fade into each other
+        self.page.wait_for_function(f"before => {look} !== before && {still}", arg=before)
 
     def faults(self, *, dark: bool) -> list[str]:
         """Return what axe finds serious or critical."""

@@ -14,6 +14,8 @@ from tests.lived import live, populate
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from playwright.sync_api import Locator
+
 pytestmark = pytest.mark.browser
 
 GRID = "[data-testid=stDataFrame] .dvn-scroller"
@@ -47,10 +49,14 @@ def set_status(stage: Stage, account_id: str, status: str, reason: str | None) -
         con.execute("UPDATE account SET status = ?, reason = ? WHERE id = ?", (status, reason, account_id))
 
 
-def refreshed(tab: Tab) -> None:
-    """Wait until the page has refreshed itself once."""
-    note = tab.page.get_by_text("Last refreshed")
-    expect(note).not_to_have_text(note.inner_text(), timeout=PATIENCE_MS)
+def last_refreshed(tab: Tab) -> str:
+    """Return the line that says when the page was refreshed."""
+    return tab.page.get_by_text("Last refreshed").inner_text()
+
+
+def refreshed(tab: Tab, since: str = "") -> None:
+    """Wait until the page has refreshed itself once, from now on or since it said so."""
+    expect(tab.page.get_by_text("Last refreshed")).not_to_have_text(since or last_refreshed(tab), timeout=PATIENCE_MS)
 
 
 def open_menu(tab: Tab, row: int, entry: str) -> None:
@@ -61,6 +67,15 @@ def open_menu(tab: Tab, row: int, entry: str) -> None:
     assert box
     tab.page.mouse.click(box["x"] + 303, box["y"] + 36 + 40 * row + 20)
     tab.page.get_by_role("menuitem", name=entry).or_(tab.page.get_by_role("option", name=entry)).first.click()
+
+
+def half_typed(tab: Tab) -> Locator:
+    """Open a dialog over the page, type half a sentence into it, and return its field."""
+    tab.open()
+    open_menu(tab, 0, "Pause")
+    field = tab.page.get_by_role("dialog").get_by_role("textbox")
+    field.press_sequentially("half a sen")
+    return field
 
 
 def test_refreshing_disturbs_nobody(stage: Stage) -> None:
@@ -82,22 +97,21 @@ def test_refreshing_disturbs_nobody(stage: Stage) -> None:
         cell = selected.get_attribute("data-testid")
         for account_id in ids[20:30]:
             set_status(stage, account_id, "failing", "key_no_longer_accepted")
-        refreshed(tab)
-        tab.settle()
+        said = last_refreshed(tab)
+        with stage.tab() as other:
+            field = half_typed(other)
+            refreshed(tab, said)
+            tab.settle()
+            refreshed(other)
+            other.settle()
+            expect(field).to_have_value("half a sen")
+            expect(field).to_be_focused()
         assert failing.count() > before
         assert grid.evaluate("grid => grid.scrollTop") == 400
         expect(selected).to_have_count(1)
         assert selected.get_attribute("data-testid") == cell
         expect(tab.page.get_by_label("Search").first).to_have_value("client")
         assert tab.page.url.endswith("?q=client")
-        grid.evaluate("grid => { grid.scrollTop = 0 }")
-        open_menu(tab, 0, "Pause")
-        field = tab.page.get_by_role("dialog").get_by_role("textbox")
-        field.press_sequentially("half a sen")
-        refreshed(tab)
-        tab.settle()
-        expect(field).to_have_value("half a sen")
-        expect(field).to_be_focused()
 
 
 def test_checking_all_disturbs_nobody(stage: Stage) -> None:
@@ -120,35 +134,36 @@ def test_checking_all_disturbs_nobody(stage: Stage) -> None:
     assert {len(stage.hub.past.beats(row.id, row.since)) for row in stage.hub.accounts() if row.since} == {2}
 
 
-@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
-def test_a_page_full_of_history(stage: Stage, *, dark: bool) -> None:
+def test_a_page_full_of_history(stage: Stage) -> None:
     """With needs, heartbeats and latencies on it, axe finds nothing serious, and nothing scrolls sideways."""
     lived(stage, 60)
-    with stage.tab(size=(1440, 900), dark=dark) as tab:
+    with stage.tab(size=(1440, 900)) as tab:
         tab.open()
         tab.page.get_by_text("60 of 60 accounts").wait_for()
         tab.settle()
-        assert tab.faults(dark=dark) == []
+        assert tab.faults(dark=False) == []
         assert tab.page.locator("[data-testid=stMain]").evaluate("main => main.scrollWidth <= main.clientWidth")
-        tab.shot("accounts-dark" if dark else "accounts")
+        tab.shot("accounts")
+        with tab.darkened():
+            assert tab.faults(dark=True) == []
+            tab.shot("accounts-dark")
 
 
-@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
-def test_wall_mode(stage: Stage, *, dark: bool) -> None:
+def test_wall_mode(stage: Stage) -> None:
     """The wall has neither menu nor controls, follows what happens by itself, and axe finds nothing serious."""
     ids = lived(stage, 120)
-    with stage.tab(size=(1280, 720), dark=dark) as tab:
+    with stage.tab(size=(1280, 720)) as tab:
         tab.page.goto(stage.server.url + "/?view=wall")
         tab.page.get_by_alt_text("need somebody").wait_for()
         tab.settle()
         expect(tab.page.locator("[data-testid=stTopNavLink], [data-testid=stButton], input")).to_have_count(0)
-        if not dark:
-            tab.shot("wall")
-        assert tab.faults(dark=dark) == []
+        tab.shot("wall")
+        assert tab.faults(dark=False) == []
         with stage.hub.store.database.write() as con:
             con.execute("UPDATE account SET label = 'Newly Broken', status = 'failing' WHERE id = ?", (ids[0],))
-        if not dark:
-            tab.page.get_by_alt_text("Newly Broken").wait_for()
+        with tab.darkened():
+            assert tab.faults(dark=True) == []
+        tab.page.get_by_alt_text("Newly Broken").wait_for()
 
 
 def test_views_and_filters_survive_a_reload(stage: Stage) -> None:
