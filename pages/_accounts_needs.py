@@ -68,7 +68,8 @@ def _calm(lines: Lines) -> None:
     if lines.glance.nobody_since or lines.glance.offline_since:
         return
     well = sum(lines.found[texts.STATUSES[status].word] for status in _WELL)
-    st.markdown(f":green[:material/check_circle:] Nothing needs you: {well} of {len(lines.all)} work.")
+    work = "works" if well == 1 else "work"
+    st.markdown(f":green[:material/check_circle:] Nothing needs you: {well} of {len(lines.all)} {work}.")
 
 
 def _one(need: Need, number: int) -> None:
