@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections import defaultdict
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from enum import StrEnum
 from functools import lru_cache
 from itertools import cycle, islice
@@ -55,7 +55,7 @@ class Life(StrEnum):
     DEGRADED = "degraded"
     """For three days: the certificate ends soon."""
     MAINTAINED = "maintained"
-    """Every night from two to four, with a failure in it."""
+    """For two hours every day, with a failure in them; the last ended six hours ago."""
     PAUSED = "paused"
     """For two days."""
 
@@ -164,7 +164,7 @@ def story(life: Life, begins: datetime, until: datetime) -> Iterator[Beat]:
                 pause + HOLDS - INTERVAL,
                 down=status in DOWN and not missed,
                 light=at.minute % 15 != 0,
-                maintenance=life is Life.MAINTAINED and 2 <= at.hour < 4,
+                maintenance=life is Life.MAINTAINED and 6 * HOUR <= (until - at) % DAY < 8 * HOUR,
             )
         at += pause
 
@@ -173,16 +173,16 @@ def story(life: Life, begins: datetime, until: datetime) -> Iterator[Beat]:
 
 
 def _found(life: Life, at: datetime, until: datetime, dice: Random) -> tuple[Status, Reason | None]:
+    # Reckoned from the end: whoever is well at the end is so at every time of day.
     left = until - at
-    minute = int((at - datetime(2020, 1, 1, tzinfo=UTC)) / MINUTE)
     if life is Life.FAILING and left <= 26 * HOUR:
         return Status.FAILING, Reason.KEY_NO_LONGER_ACCEPTED
     if life is Life.DEGRADED and left <= 3 * DAY:
         return Status.DEGRADED, Reason.CERTIFICATE_ENDS_SOON
     if (
         (life is Life.UNREACHABLE and left <= 3 * HOUR)
-        or (life is Life.FLAPPING and minute % 490 < 20)
-        or (life is Life.MAINTAINED and at.hour == 2 and at.minute < 30)
+        or (life is Life.FLAPPING and left % (490 * MINUTE) >= 470 * MINUTE)
+        or (life is Life.MAINTAINED and 7 * HOUR <= left % DAY < 7 * HOUR + 30 * MINUTE)
     ):
         return Status.UNREACHABLE, Reason.CONNECTION_TIMEOUT
     if life in {Life.WELL, Life.SLOW} and dice.random() < 0.0005:

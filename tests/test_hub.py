@@ -722,12 +722,19 @@ def test_the_sandbox_starts_when_it_is_wanted_and_ends_with_the_hub(
     settings: Settings, running: RunningSandbox
 ) -> None:
     """Linking a sandbox organization in a fresh installation needs nothing but the form."""
+    before = sandboxes()
     with opened(settings) as hub:
         assert hub.sandbox.state is None
         harbor = next(o for o in hub.sandbox.organizations() if o.name == "Harbor Clinic")
         assert link(hub, harbor).account.standing.status is Status.HEALTHY
         assert hub.sandbox.state is not None
-    assert sum(thread.name == "sandbox" for thread in threading.enumerate()) == 1  # the one of this module
+        assert sandboxes() == before + 1
+    assert sandboxes() == before
+
+
+def sandboxes() -> int:
+    """Return how many sandboxes this process serves, those of other tests among them."""
+    return sum(thread.name == "sandbox" for thread in threading.enumerate())
 
 
 def test_a_fresh_hub_is_ready_and_a_broken_one_is_not(tmp_path: Path, running: RunningSandbox) -> None:

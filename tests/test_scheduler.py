@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from hub_core.sandbox import RunningSandbox
     from hub_core.settings import Settings
 
+pytestmark = pytest.mark.paced
+
 LONG_AGO = timedelta(hours=3)
 
 

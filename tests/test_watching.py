@@ -37,6 +37,8 @@ if TYPE_CHECKING:
     from hub_core.sandbox import RunningSandbox
     from hub_core.settings import Settings
 
+pytestmark = pytest.mark.paced
+
 NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
 SECOND, MINUTE, HOUR = timedelta(seconds=1), timedelta(minutes=1), timedelta(hours=1)
 LEASE = 30 * SECOND
