@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gzip
 import socket
+import ssl
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -113,7 +114,7 @@ _CERTIFICATES = (
     ("intermediate not sent", SHOP.missing_intermediate, R.CERTIFICATE_UNKNOWN_ISSUER),
     ("wrong name", SHOP.wrong_host, R.CERTIFICATE_WRONG_NAME),
 )
-_TLS12, _TLS13 = (SHOP.good().minimum_version.TLSv1_2, SHOP.good().minimum_version.TLSv1_3)
+_TLS12, _TLS13 = (ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3)
 
 NETWORK = [
     *cell("reach", "name unknown", unreachable(R.NAME_NOT_FOUND), resolve=_no_such_name),
