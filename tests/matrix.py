@@ -57,7 +57,6 @@ from tests.matrix_answers import (
 )
 
 if TYPE_CHECKING:
-    import ssl
     from collections.abc import Callable, Sequence
 
     from hub_core.model import Reason
