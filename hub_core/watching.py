@@ -71,6 +71,10 @@ class Watching:
         beat = self._store.schedule.watcher().beat_at
         return beat is not None and self._clock.now() - beat <= MISSED * self.rhythm.interval
 
+    def goes_on(self) -> bool:
+        """Tell whether some process watches at this moment, and thus tells people."""
+        return self._store.schedule.is_held(self._clock.now())
+
     def queue(self) -> QueueState:
         """Return what waits to be checked and how long that takes; one query."""
         now = self._clock.now()

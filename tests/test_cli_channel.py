@@ -5,13 +5,15 @@ from __future__ import annotations
 import re
 import sqlite3
 from contextlib import closing
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 import pytest
 
+from hub_core.sandbox import Fault
 from tests.leaks import leaks, leaks_in_folder
 from tests.receiving import CANARY, receiver
-from tests.terminal import Terminal
+from tests.terminal import Terminal, organization
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -37,7 +39,7 @@ def run(
     capsys: pytest.CaptureFixture[str],
 ) -> Terminal:
     terminal = Terminal(tmp_path, free_port, monkeypatch, capsys)
-    terminal.set(LINKHUB_OUTBOUND_LOOPBACK=inbox.place)
+    terminal.set(LINKHUB_OUTBOUND_LOOPBACK=f"{inbox.place},127.0.0.1:{free_port},localhost:{free_port}")
     return terminal
 
 
@@ -118,3 +120,55 @@ def test_a_channel_that_cannot_be_opened_is_named(run: Terminal, inbox: Receiver
     assert "Channel “Ops”" in verified.out
     assert "The address of the channel “Ops” cannot be opened." in run("doctor").text
     assert run("key", "rotate").code != 0
+
+
+# ---- what a check tells
+
+
+@pytest.fixture
+def failing(run: Terminal, inbox: Receiver) -> Iterator[str]:
+    """The client id of an account that was healthy and fails from now on, with a channel that is told of it."""
+    meadow = organization("Meadow")
+    with run.sandbox() as sandbox:
+        assert run.link(meadow, label="Meadow").code == 0
+        assert run("channel", "add", "Ops", stdin=inbox.url).code == 0
+        sandbox.faults.set(meadow.client_id, Fault.DISABLE, on=True)
+        yield meadow.client_id
+
+
+def test_a_check_that_nobody_watches_tells_people(run: Terminal, inbox: Receiver, failing: str) -> None:
+    """From a cron line, what a check found is sent before it ends, once; the exit code is the check's own."""
+    ran = run("check", failing)
+    assert (ran.code, ran.err.splitlines()[-1]) == (1, "Messages sent: 1, waiting: 0.")
+    (told,) = [request.body for request in inbox.requests]
+    assert b"Meadow is failing" in told
+    again = run("check", "--all", "--json")
+    assert (again.code, again.json["not_well"], "Messages" in again.err) == (1, 1, False)
+    assert len(inbox.requests) == 1
+
+
+def test_a_check_says_what_could_not_be_sent_and_the_next_one_tries_again(
+    run: Terminal, inbox: Receiver, failing: str
+) -> None:
+    """A receiver that fails is named in the line and changes no exit code; the message waits for another run."""
+    inbox.status = 500
+    ran = run("check", failing)
+    assert ran.code == 1
+    assert ran.err.splitlines()[-1].startswith("Messages sent: 0, waiting: 1. Alerts to “Ops” do not get through since")
+    assert ran.err.splitlines()[-1].endswith("It answered 500.")
+    inbox.status = 204
+    with run.store() as store, store.database.write() as con:
+        con.execute("UPDATE delivery SET next_at = 0")
+    ran = run("check", failing)
+    assert (ran.code, ran.err.splitlines()[-1]) == (1, "Messages sent: 1, waiting: 0.")
+    assert len(set(inbox.ids)) == 1
+
+
+def test_a_check_leaves_telling_to_whoever_watches(run: Terminal, inbox: Receiver, failing: str) -> None:
+    """While a watcher holds the lease nothing is sent; once it is gone, the next check tells what it left."""
+    with run.store() as store:
+        assert store.schedule.take_lease("watcher", now=datetime.now(UTC), lasts=timedelta(seconds=100)) is not None
+        ran = run("check", failing)
+        assert (ran.code, "Messages" in ran.err, inbox.requests) == (1, False, [])
+        store.schedule.release_lease("watcher")
+    assert run("check", failing).err.splitlines()[-1] == "Messages sent: 1, waiting: 0."

@@ -282,6 +282,26 @@ def test_two_tellers_on_one_database_tell_once(telling: Telling, inbox: Receiver
     assert len(set(inbox.ids)) == len(inbox.ids) == len(telling.accounts)
 
 
+def test_who_passes_by_sends_everything_that_is_due(telling: Telling, inbox: Receiver) -> None:
+    """One visit routes changes without letting them settle and sends several messages to each channel.
+
+    What a failing channel keeps is counted as waiting, and with no time left nothing is begun.
+    """
+    telling.add()
+    telling.fail(telling.accounts[0])
+    telling.fail(telling.accounts[1], status=Status.UNREACHABLE, reason=Reason.NAME_NOT_FOUND)
+    assert asyncio.run(telling.hub.alerts.teller(settle=timedelta()).clear(within_s=0.0)) == 0
+    assert telling.hub.alerts.tell() == (2, 0)
+    assert telling.hub.alerts.tell() == (0, 0)
+    inbox.status = 500
+    telling.mend(*telling.accounts[:2])
+    assert telling.hub.alerts.tell() == (0, 2)
+    told = sorted(json.loads(request.body)["data"]["title"].partition(":")[0] for request in inbox.requests)
+    assert told == [
+        *("Account 0 is failing", "Account 0 works again", "Account 1 is unreachable", "Account 1 works again")
+    ]
+
+
 def test_what_a_dead_teller_claimed_is_sent_by_the_next(telling: Telling, inbox: Receiver) -> None:
     """A message that was claimed and not settled is sent under its id once the claim has run out, not before."""
     channel, _ = telling.add()

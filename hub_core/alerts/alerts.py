@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import os
+from datetime import timedelta
 from typing import TYPE_CHECKING
 from uuid import uuid4
 from zoneinfo import ZoneInfo
 
 from hub_core.alerts import form, timing, words
 from hub_core.alerts.apprising import Apprising
-from hub_core.alerts.channel import Added, Channel, Kind, Sort, Tested
-from hub_core.alerts.inbox import Post
+from hub_core.alerts.channel import Added, Channel, Kind, Sort, Tested, Told
+from hub_core.alerts.inbox import SETTLE, Post
 from hub_core.alerts.posting import Poster
 from hub_core.alerts.sending import Courier
 from hub_core.alerts.teller import CLAIM, Pinger, Teller
@@ -34,6 +35,9 @@ if TYPE_CHECKING:
     from hub_core.storage.channels import SealedChannel
     from hub_core.storage.statements import Ring
     from hub_core.storage.store import Store
+
+TELL_S = 30.0
+"""Seconds in which messages are begun where nobody goes on watching; the last of them may take a minute more."""
 
 SHOWN_AT_ONCE = 50
 """Deliveries that are returned if nothing else is asked."""
@@ -168,10 +172,19 @@ class Alerts:
         off = " The channel was switched off." if first.stopped else ""
         return f"Alerts to “{first.name}” do not get through{since}: {first.error}{off}{others}"
 
+    def tell(self) -> Told:
+        """Tell people what is untold, and send what is due, at once; for where nobody watches.
+
+        No change waits to settle: nothing is checked meanwhile that could undo it or join it.
+        """
+        teller = self.teller(settle=timedelta())
+        sent = self._engine.call(lambda _: teller.clear(within_s=TELL_S), _ignore)
+        return Told(sent, sum(self._outbox.waiting().values()))
+
     # ---- whoever watches
 
-    def teller(self) -> Teller:
-        """Return what tells people; it runs where the scheduler does."""
+    def teller(self, *, settle: timedelta = SETTLE) -> Teller:
+        """Return what tells people; it runs where the scheduler does. A change of status waits for `settle`."""
         return Teller(
             self._outbox,
             self._keychain,
@@ -180,6 +193,7 @@ class Alerts:
             zone=self._zone,
             url=self._settings.url,
             maintained=self._maintained,
+            settle=settle,
         )
 
     def pinger(self) -> Pinger | None:

@@ -138,6 +138,15 @@ class Tested(NamedTuple):
     sentence: str
 
 
+class Told(NamedTuple):
+    """What came of telling people once, beside whoever watches."""
+
+    sent: int
+    """Messages that got there."""
+    waiting: int
+    """Messages that are tried again."""
+
+
 class Added(NamedTuple):
     """A channel that was stored, and its signing secret where that was made here: it is shown this once."""
 

@@ -43,7 +43,9 @@ class _Change(NamedTuple):
         return f"{self.subject.origin} {self.last.after}"
 
 
-def decide(inbox: Inbox, *, zone: tzinfo, url: str | None, maintained: Maintained) -> Decision:
+def decide(
+    inbox: Inbox, *, zone: tzinfo, url: str | None, maintained: Maintained, settle: timedelta = SETTLE
+) -> Decision:
     """Decide what is told to whom now.
 
     Args:
@@ -51,9 +53,10 @@ def decide(inbox: Inbox, *, zone: tzinfo, url: str | None, maintained: Maintaine
         zone: by whose clock on the wall quiet hours and digests go.
         url: by which people open the dashboard.
         maintained: tells whether a maintenance window of an account is open now.
+        settle: how long a change waits for others of its cause, and for being undone.
     """
     decision = Decision()
-    changes = list(_settled(inbox, maintained))
+    changes = list(_settled(inbox, maintained, settle))
     decision.routed = [number for change in changes for number in change.ids]
     notices = _notices(inbox, decision)
     for listener in inbox.listeners:
@@ -71,7 +74,7 @@ def matches(rules: Rules, subject: Subject) -> bool:
     )
 
 
-def _settled(inbox: Inbox, maintained: Maintained) -> Iterable[_Change]:
+def _settled(inbox: Inbox, maintained: Maintained, settle: timedelta) -> Iterable[_Change]:
     """Yield what is to be told now; the rest waits, and may be undone meanwhile.
 
     What was recorded during maintenance waits for its end: what still is wrong then, is told.
@@ -82,7 +85,7 @@ def _settled(inbox: Inbox, maintained: Maintained) -> Iterable[_Change]:
             batches[change.cause].append(change)
     for cause, batch in batches.items():
         oldest = min(change.oldest for change in batch)
-        settled = not timedelta() <= inbox.now - oldest < SETTLE
+        settled = not timedelta() <= inbox.now - oldest < settle
         before = inbox.causes.get(cause)
         follows = before is not None and timedelta() <= inbox.now - before < FOLLOW
         if (settled and not follows) or not inbox.listeners:

@@ -9,6 +9,7 @@ from traceback import extract_tb
 from typing import TYPE_CHECKING, Final
 
 from hub_core.alerts import timing
+from hub_core.alerts.inbox import SETTLE
 from hub_core.alerts.routing import decide
 from hub_core.alerts.sending import Attempt
 from hub_core.errors import HubError, MasterKeyError, SealError, StorageError
@@ -54,6 +55,7 @@ class Teller:
         zone: tzinfo,
         url: str | None,
         maintained: Callable[[Subject], bool],
+        settle: timedelta = SETTLE,
     ) -> None:
         self._outbox = outbox
         self._keychain = keychain
@@ -62,7 +64,8 @@ class Teller:
         self._zone = zone
         self._url = url
         self._maintained = maintained
-        self._sending: dict[str, asyncio.Task[None]] = {}
+        self._settle = settle
+        self._sending: dict[str, asyncio.Task[bool]] = {}
         """What is on its way, by channel: one at a time, so that a slow channel delays only itself."""
         self._prune_at = 0.0
 
@@ -85,13 +88,29 @@ class Teller:
                 task.cancel()
             await asyncio.gather(*self._sending.values(), return_exceptions=True)
 
-    async def round(self) -> None:
-        """Route what is untold, and begin to send what is due."""
-        for ready in await asyncio.to_thread(self._due):
-            self._sending[ready.channel.id] = asyncio.create_task(self._bring(ready))
+    async def round(self) -> list[asyncio.Task[bool]]:
+        """Route what is untold, and begin to send what is due; return that: each tells whether it got there."""
+        begun = {one.channel.id: asyncio.create_task(self._bring(one)) for one in await asyncio.to_thread(self._due)}
+        self._sending |= begun
         if self._clock.monotonic() >= self._prune_at:
             self._prune_at = self._clock.monotonic() + PRUNE_EVERY_S
             await asyncio.to_thread(self._outbox.prune, self._clock.now() - KEEP)
+        return list(begun.values())
+
+    async def clear(self, *, within_s: float) -> int:
+        """Send everything that is due, one after the other in each channel; return how much of it got there.
+
+        After `within_s` seconds nothing more is begun; what is on its way then ends by its own deadline.
+        """
+        ends = self._clock.monotonic() + within_s
+        begun: list[asyncio.Task[bool]] = []
+        while self._clock.monotonic() < ends:
+            new = await self.round()
+            begun += new
+            if not new and not self._sending:
+                break
+            await asyncio.wait([*new, *self._sending.values()], return_when=asyncio.FIRST_COMPLETED)
+        return sum(await asyncio.gather(*begun))
 
     async def idle(self) -> None:
         """Wait until nothing is on its way."""
@@ -101,7 +120,9 @@ class Teller:
         """Turn what is untold into messages; return whether there was anything."""
         now = self._clock.now()
         return self._outbox.route(
-            lambda inbox: decide(inbox, zone=self._zone, url=self._url, maintained=self._maintained),
+            lambda inbox: decide(
+                inbox, zone=self._zone, url=self._url, maintained=self._maintained, settle=self._settle
+            ),
             now=now,
             everybody=lambda inbox: self._sums_up(inbox, now),
         )
@@ -132,15 +153,18 @@ class Teller:
         now = self._clock.now()  # not before what was just routed
         return self._outbox.claim(now=now, until=now + CLAIM, busy=list(self._sending))
 
-    async def _bring(self, ready: Ready) -> None:
+    async def _bring(self, ready: Ready) -> bool:
         try:
-            await self.attempt(ready)
+            attempt = await self.attempt(ready)
         except HubError as error:
             log.error("Message %s is tried again: %s", ready.id, error)  # noqa: TRY400 - the sentence says it all
         except Exception:
             log.exception("message %s could not be sent; it is tried again", ready.id)
+        else:
+            return not attempt.error
         finally:
             self._sending.pop(ready.channel.id, None)
+        return False
 
     async def _try(self, ready: Ready) -> Attempt:
         try:

@@ -14,6 +14,7 @@ from hub_core.cli import describe, output
 from hub_core.cli.entry import Wrong, ask
 from hub_core.cli.find import find
 from hub_core.cli.opening import actor, open_hub
+from hub_core.errors import HubError
 from hub_core.model import Lifecycle, RegionId, Status
 
 if TYPE_CHECKING:
@@ -88,6 +89,7 @@ def check(*, accounts: tuple[str, ...], every: bool, tags: tuple[str, ...], as_j
             _show_run(hub, checked, well)
         else:
             _show_rows(hub, checked)
+        _tell(hub)
         return 0 if all(well) else 1
 
 
@@ -158,6 +160,19 @@ def _check(hub: Hub, account_ids: Sequence[str]) -> None:
                 word = texts.STATUSES[step.status].word if step.status else "unlinked meanwhile, or checked elsewhere"
                 icon = texts.STATUSES[step.status].mark if step.status else "–"
                 output.say(f"{icon} {step.done} of {step.total}: {step.label}: {word}")
+
+
+def _tell(hub: Hub) -> None:
+    """Tell people what was found where nobody else does, and say in a line what came of it."""
+    if hub.watching.goes_on():
+        return
+    try:
+        told, problem = hub.alerts.tell(), hub.alerts.problem()
+    except HubError as error:
+        output.say(f"Nobody could be told: {error}")
+        return
+    if any(told) or problem:
+        output.say(f"Messages sent: {told.sent}, waiting: {told.waiting}. {problem}".rstrip())
 
 
 def _is_well(hub: Hub, row: AccountRow, began: datetime) -> bool:
