@@ -168,7 +168,8 @@ class Tls:
     def _what(self, error: Exception) -> str:
         if self._first.startswith(b"HTTP/"):
             return "answered in plain HTTP"
-        if isinstance(error, (ssl.SSLEOFError, ConnectionError)):
+        # Until Python 3.11.3 an end that nobody announced looks like one that was.
+        if isinstance(error, (ssl.SSLEOFError, ssl.SSLZeroReturnError, ConnectionError)):
             return "closed during the handshake"
         named = getattr(error, "reason", None)
         return named.lower().replace("_", " ") if isinstance(named, str) else "no TLS"
