@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import os
 import subprocess
 import sys
 from contextlib import closing
@@ -18,9 +19,9 @@ import pytest
 from hub_core.access import written_out
 from hub_core.alerts.apprise_child import SCHEMAS
 from hub_core.alerts.apprising import Apprising
-from hub_core.alerts.channel import Kind, State
+from hub_core.alerts.channel import ChannelDraft, Kind, Rules, State
 from hub_core.alerts.form import ChannelForm
-from hub_core.alerts.teller import CLAIM, RETRIES, next_attempt
+from hub_core.alerts.teller import BY_APPRISE, CLAIM, RETRIES, next_attempt
 from hub_core.bitwarden.policy import OutboundPolicy
 from hub_core.errors import InputError, InvalidForm
 from hub_core.hub import Hub
@@ -309,7 +310,7 @@ def test_what_a_dead_teller_claimed_is_sent_by_the_next(telling: Telling, inbox:
     telling.hands.forward(minutes=3)
     telling.teller.route()
     now = telling.hub.clock.now()
-    (ready,) = telling.teller._outbox.claim(now=now, until=now + CLAIM, busy=[])
+    (ready,) = telling.teller._outbox.claim(now=now, until=now + CLAIM, busy=[], by_apprise=BY_APPRISE)
     telling.after(seconds=60)
     assert inbox.requests == []
     telling.after(seconds=61)
@@ -579,6 +580,58 @@ def test_apprise_that_does_not_answer_is_ended(inbox: Receiver) -> None:
     apprising = Apprising(policy=policy, deadline_s=3.0)
     said = asyncio.run(apprising.send(f"json://{inbox.place}/x", title="t", text="t", sort="info"))
     assert said == "The service did not answer in time."
+
+
+def children() -> int:
+    """Return how many processes of Apprise this one has."""
+    found = Path(f"/proc/{os.getpid()}/task").glob("*/children")
+    lines = [Path(f"/proc/{child}/cmdline").read_text() for path in found for child in path.read_text().split()]
+    return sum("apprise_child" in line for line in lines)
+
+
+def test_few_processes_of_apprise_run_at_once(inbox: Receiver) -> None:
+    """Of four orders two run while there are two places; the others follow when these end."""
+    inbox.hang = True
+    policy = OutboundPolicy(loopback=frozenset({inbox.place}))
+
+    async def send() -> list[str]:
+        apprising = Apprising(policy=policy, places=asyncio.Semaphore(2))
+        orders = [apprising.send(f"json://{inbox.place}/x", title="t", text="t", sort="info") for _ in range(4)]
+        sending = asyncio.gather(*orders)
+        await asyncio.to_thread(inbox.wait, 2)
+        assert children() == 2
+        inbox.release.set()
+        return await sending
+
+    assert asyncio.run(send()) == [""] * 4
+    assert len(inbox.requests) == 4
+
+
+def test_what_finds_no_place_is_not_claimed_and_a_test_finds_one(telling: Telling, inbox: Receiver) -> None:
+    """While Apprise brings as many messages as may be, others stay unclaimed, and a person still can test a channel."""
+    for number in range(BY_APPRISE + 1):
+        target = Secret(f"json://{inbox.place}/{number}")
+        draft = ChannelDraft(name=f"Chat {number}", kind=Kind.APPRISE, rules=Rules(), hint="json://", target=target)
+        tested = telling.hub.alerts.add(draft, actor="test").channel
+    inbox.hang = True
+    telling.fail(telling.accounts[0])
+    telling.hands.forward(minutes=3)
+
+    async def look() -> None:
+        assert len(await telling.teller.round()) == BY_APPRISE
+        assert await telling.teller.round() == []
+        await asyncio.to_thread(inbox.wait, BY_APPRISE)
+        assert children() == BY_APPRISE
+        test = asyncio.create_task(asyncio.to_thread(telling.hub.alerts.test, tested.id, actor="test"))
+        await asyncio.to_thread(inbox.wait, BY_APPRISE + 1)
+        inbox.release.set()
+        assert (await test).well
+        await telling.teller.idle()
+        assert len(await telling.teller.round()) == 1
+        await telling.teller.idle()
+
+    asyncio.run(look())
+    assert len(inbox.requests) == BY_APPRISE + 2
 
 
 def test_apprise_addresses_are_checked_by_apprise_itself() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 from datetime import timedelta
 from typing import TYPE_CHECKING
@@ -9,7 +10,7 @@ from uuid import uuid4
 from zoneinfo import ZoneInfo
 
 from hub_core.alerts import form, timing, words
-from hub_core.alerts.apprising import Apprising
+from hub_core.alerts.apprising import AT_ONCE, Apprising
 from hub_core.alerts.channel import Added, Channel, Kind, Sort, Tested, Told
 from hub_core.alerts.inbox import SETTLE, Post
 from hub_core.alerts.posting import Poster
@@ -69,6 +70,7 @@ class Alerts:
         self._zone = ZoneInfo(settings.timezone)
         self._maintained = maintained
         self._policy = OutboundPolicy.from_settings(settings)
+        self._places = asyncio.Semaphore(AT_ONCE)
 
     # ---- channels
 
@@ -202,10 +204,13 @@ class Alerts:
         return Pinger(self._courier(), address) if address else None
 
     def _courier(self) -> Courier:
-        return Courier(Poster(policy=self._policy, resolve=self._resolve), Apprising(policy=self._policy))
+        return Courier(Poster(policy=self._policy, resolve=self._resolve), self._apprising())
+
+    def _apprising(self) -> Apprising:
+        return Apprising(policy=self._policy, places=self._places)
 
     def _check_apprise(self, url: str) -> str:
-        return self._engine.call(lambda _: Apprising(policy=self._policy).check(url), _ignore)
+        return self._engine.call(lambda _: self._apprising().check(url), _ignore)
 
 
 def _ignore(_: object) -> None:

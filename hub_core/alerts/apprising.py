@@ -7,7 +7,7 @@ import json
 import os
 import sys
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,7 +21,10 @@ if TYPE_CHECKING:
 
 MISSING = "Apprise is not installed here. Install the extra: pip install 'link-hub[apprise]'."
 DEADLINE_S = 60.0
-"""Seconds for one order; loading Apprise is part of it."""
+"""Seconds for one order; loading Apprise is part of it, waiting for a place is not."""
+
+AT_ONCE = 4
+"""Processes at once: each costs a second of a processor, and may take 512 MiB."""
 
 _TOO_LATE = "The service did not answer in time."
 _BROKEN = "Apprise ended without an answer."
@@ -33,6 +36,8 @@ class Apprising:
 
     policy: OutboundPolicy
     deadline_s: float = DEADLINE_S
+    places: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(AT_ONCE))
+    """Who gets none waits."""
 
     async def check(self, url: str) -> str:
         """Return what may be shown of an address; raises InputError."""
@@ -51,6 +56,18 @@ class Apprising:
         if find_spec("apprise") is None:
             return {"failed": MISSING}
         given = json.dumps({**order, "policy": _written(self.policy)}).encode()
+        async with self.places:
+            said = await self._said(given)
+        if said is None:
+            return {"failed": _TOO_LATE}
+        try:
+            answer = json.loads(said)
+        except ValueError:
+            return {"failed": _BROKEN}
+        return {str(name): str(value) for name, value in answer.items()} if isinstance(answer, dict) else {}
+
+    async def _said(self, given: bytes) -> bytes | None:
+        """Return what a process says to an order; None where it had to be ended."""
         child = await asyncio.create_subprocess_exec(
             *(sys.executable, "-m", "hub_core.alerts.apprise_child"),
             stdin=asyncio.subprocess.PIPE,
@@ -61,18 +78,13 @@ class Apprising:
         )
         try:
             async with asyncio.timeout(self.deadline_s):
-                said, _ = await child.communicate(given)
+                return (await child.communicate(given))[0]
         except TimeoutError:
-            return {"failed": _TOO_LATE}
+            return None
         finally:
             with suppress(ProcessLookupError):
                 child.kill()
             await child.wait()
-        try:
-            answer = json.loads(said)
-        except ValueError:
-            return {"failed": _BROKEN}
-        return {str(name): str(value) for name, value in answer.items()} if isinstance(answer, dict) else {}
 
 
 def _surroundings(policy: OutboundPolicy) -> dict[str, str]:

@@ -9,6 +9,7 @@ from traceback import extract_tb
 from typing import TYPE_CHECKING, Final
 
 from hub_core.alerts import timing
+from hub_core.alerts.apprising import AT_ONCE
 from hub_core.alerts.inbox import SETTLE
 from hub_core.alerts.routing import decide
 from hub_core.alerts.sending import Attempt
@@ -35,6 +36,9 @@ CLAIM = timedelta(minutes=2)
 
 RETRIES: Final = (10, 60, 300, 900, 3600, 21600, 21600, 21600, 21600)
 """Seconds between two attempts: a message is given up after ten of them, a little over a day."""
+
+BY_APPRISE = AT_ONCE - 1
+"""Messages on their way by Apprise at once: none is claimed that has to wait, and whoever tests finds a place."""
 
 LONGEST_RETRY_S = 6 * 3600
 FAULT_PAUSE_S = 60.0
@@ -151,7 +155,7 @@ class Teller:
         if not (pending.news and self.route()) and not pending.due:
             return []
         now = self._clock.now()  # not before what was just routed
-        return self._outbox.claim(now=now, until=now + CLAIM, busy=list(self._sending))
+        return self._outbox.claim(now=now, until=now + CLAIM, busy=list(self._sending), by_apprise=BY_APPRISE)
 
     async def _bring(self, ready: Ready) -> bool:
         try:

@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import date, datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from hub_core.alerts.channel import Channel, Delivery, Sort, State
+from hub_core.alerts.channel import Channel, Delivery, Kind, Sort, State
 from hub_core.alerts.inbox import FOLLOW, Event, Inbox, Kept, Listener, Subject, Untold
 from hub_core.model import Lifecycle, RegionId
 from hub_core.storage import codec, notices, statements
@@ -100,8 +100,11 @@ class Outbox:
             statements.audit(con, actor, f"channel {post.sort}", at=now, target=post.channel_id)
             return self._insert(con, post, now, claimed_until)
 
-    def claim(self, *, now: datetime, until: datetime, busy: Collection[str]) -> list[Ready]:
-        """Claim what is due, the oldest of each channel that is not busy; a claim is void after `until`."""
+    def claim(self, *, now: datetime, until: datetime, busy: Collection[str], by_apprise: int) -> list[Ready]:
+        """Claim what is due, the oldest of each channel that is not busy; a claim is void after `until`.
+
+        Of channels of Apprise, busy ones included, there are `by_apprise` at most: those that have been due longest.
+        """
         at = codec.to_ms(now)
         values = {"at": at, "far": at + LONGEST_WAIT_MS, "claimed": 2 * codec.to_ms(until) - at}
         # What is planned or claimed too far ahead was so by a clock that has been set back since.
@@ -109,12 +112,20 @@ class Outbox:
             "state = 'waiting' AND (next_at <= :at OR next_at > :far) AND (claimed_until <= :at OR "
             "claimed_until > :claimed)"
         )
+        given = json.dumps(list(busy))
         with self._database.write() as con:
-            rows = con.execute(
-                f"SELECT d.*, min(d.made_at) FROM delivery d JOIN channel c ON c.id = d.channel_id WHERE {due} "  # noqa: S608 - own text
-                "AND c.enabled AND c.id NOT IN (SELECT value FROM json_each(:busy)) GROUP BY d.channel_id",
-                {**values, "busy": json.dumps(list(busy))},
+            found = con.execute(
+                f"SELECT d.*, c.kind, min(d.made_at) FROM delivery d JOIN channel c ON c.id = d.channel_id WHERE {due} "  # noqa: S608 - own text
+                "AND c.enabled AND c.id NOT IN (SELECT value FROM json_each(:busy)) GROUP BY d.channel_id "
+                "ORDER BY d.next_at",
+                {**values, "busy": given},
             ).fetchall()
+            (running,) = con.execute(
+                "SELECT count(*) FROM channel WHERE kind = ? AND id IN (SELECT value FROM json_each(?))",
+                (Kind.APPRISE, given),
+            ).fetchone()
+            rows = [row for row in found if row["kind"] != Kind.APPRISE]
+            rows += [row for row in found if row["kind"] == Kind.APPRISE][: max(by_apprise - running, 0)]
             con.executemany(
                 "UPDATE delivery SET claimed_until = ? WHERE id = ?", [(codec.to_ms(until), row["id"]) for row in rows]
             )
