@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, timedelta
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
@@ -62,6 +62,9 @@ class Windows:
             InputError: what has to be corrected; its field is `target`, `begins`, `ends`, `days`, `at` or `lasts`.
         """
         now = self._clock.now()
+        if isinstance(rule, Once):
+            # Python compares two moments of one zone as the wall shows them, which is wrong over a change of the clock.
+            rule = Once(rule.begins.astimezone(UTC), rule.ends.astimezone(UTC))
         _check_rule(rule, now)
         if isinstance(rule, Weekly):
             rule = replace(rule, lasts=timedelta(seconds=round(rule.lasts.total_seconds())))

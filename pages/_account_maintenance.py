@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 import streamlit as st
 
 from hub_core.errors import HubError, InputError
-from hub_core.health.maintenance import Once, Scope, concerns, covers, open_window
+from hub_core.health.maintenance import Once, Scope, concerns, covers, moment, open_window
 from hub_core.texts.windows import rule_in_words
 from pages import _ui
 
@@ -101,8 +101,9 @@ def _form(account: Account) -> None:
         if not isinstance(begins, datetime):
             st.error("Say when the window begins.")
             return
-        start = begins.replace(tzinfo=zone)
-        rule = Once(start, start + timedelta(hours=_LENGTHS[lasts]))
+        # Of a time that comes twice nobody can say which is meant: the window is open from the first on.
+        start, counted = moment(begins, zone), moment(begins, zone, last=True)
+        rule = Once(start, max(start, counted) + timedelta(hours=_LENGTHS[lasts]))
         try:
             hub.windows.add(Scope.ACCOUNT, account.id, rule, why, actor=_ui.ACTOR)
         except InputError as error:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import streamlit as st
 
 from hub_core.errors import HubError, InputError
-from hub_core.health.maintenance import Once, Scope, Weekly, covers
+from hub_core.health.maintenance import Once, Scope, Weekly, covers, moment
 from hub_core.texts import windows as words
 from pages import _ui
 
@@ -96,7 +96,7 @@ def _form(labels: dict[str, str]) -> None:
         st.caption(f"Times are of the time zone {zone.key}. LINKHUB_TIMEZONE decides which.")
         if not st.form_submit_button("Add", type="primary", key="window_go"):
             return
-    rule = _weekly(days, at, minutes) if weekly else Once(_aware(begins), _aware(ends))
+    rule = _weekly(days, at, minutes) if weekly else Once(moment(begins, zone), moment(ends, zone, last=True))
     try:
         hub.windows.add(scope or Scope.ALL, target, rule, note, actor=_ui.ACTOR)
     except InputError as error:
@@ -110,7 +110,3 @@ def _form(labels: dict[str, str]) -> None:
 
 def _weekly(days: list[int], at: time, minutes: int) -> Weekly:
     return Weekly(frozenset(days), at.hour * 60 + at.minute, timedelta(minutes=minutes))
-
-
-def _aware(at: datetime) -> datetime:
-    return at.replace(tzinfo=_ui.hub().windows.zone)

@@ -239,6 +239,17 @@ def test_a_window_of_another_process_counts_soon(settings: Settings, hands: Hand
         assert ours.windows.open_now() == ()
 
 
+def test_a_window_over_a_change_of_the_clock_is_judged_by_time_that_passes(settings: Settings) -> None:
+    """From 02:45 until 02:15 is half an hour where 02:00 comes twice; 01:59 to 03:00 is a minute in spring."""
+    with closing(Hub.open(settings, clock=Clock(now=lambda: NOON))) as hub:
+        rules = (
+            Once(at("2027-10-31 02:45"), at("2027-10-31 02:15").replace(fold=1)),
+            Once(at("2027-03-28 01:59"), at("2027-03-28 03:00")),
+        )
+        made = [hub.windows.add(Scope.ALL, "", rule, "", actor="test").rule for rule in rules]
+    assert [rule.ends - rule.begins for rule in made if isinstance(rule, Once)] == [30 * MINUTE, MINUTE]
+
+
 # ---- what checks do
 
 

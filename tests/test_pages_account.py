@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 import pytest
@@ -572,6 +572,23 @@ def test_a_window_is_added_and_removed(account: Account) -> None:
     visitor.press(f"window_remove_{window.id}")
     assert not hub().windows.list()
     assert not page(account).at.info
+
+
+@pytest.mark.parametrize(
+    ("month", "hour", "really"), [(3, 1, 2), (3, 2, 2), (10, 1, 2), (10, 2, 3)], ids=["before", "gap", "fall", "twice"]
+)
+def test_a_window_over_a_change_of_the_clock(
+    monkeypatch: pytest.MonkeyPatch, month: int, hour: int, really: int
+) -> None:
+    """Two hours are two hours that really pass; begun at a time that comes twice, they count from its second coming."""
+    monkeypatch.setenv("LINKHUB_TIMEZONE", "Europe/Berlin")
+    account = link("Meadow")
+    days = (datetime(hub().clock.now().year + 1, month, day, hour, 30) for day in range(25, 32))  # noqa: DTZ001 - as typed
+    sunday = next(day for day in days if day.weekday() == 6)
+    page(account, do="Maintenance").fill(window_begins=sunday).press("window_add")
+    (window,) = hub().windows.list()
+    assert isinstance(window.rule, Once)
+    assert window.rule.ends - window.rule.begins == timedelta(hours=really)
 
 
 def test_windows_of_others_are_not_removed_here(account: Account) -> None:

@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
 from hub_core.errors import InputError
+from hub_core.health.maintenance import moment
 from hub_core.model import Reason
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ def read_moment(text: str, zone: tzinfo, *, field: str) -> datetime:
     except ValueError:
         raise InputError(field, Reason.LABEL_MISSING, "Give day and time as 2026-11-24 02:00.") from None
     if read.tzinfo is None:
-        read = read.replace(tzinfo=zone, fold=int(field == "ends"))
+        return moment(read, zone, last=field == "ends")
     return read.astimezone(UTC)
 
 

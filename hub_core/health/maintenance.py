@@ -78,6 +78,15 @@ def open_window(
     return next((one for one in windows if concerns(one, account_id, tags) and covers(one, at, zone)), None)
 
 
+def moment(shown: datetime, zone: tzinfo, *, last: bool = False) -> datetime:
+    """Return when a clock on the wall shows a day and time, in UTC.
+
+    Of a time that comes twice when the clock is set back it is the first, or the last if asked. A time that is left
+    out when the clock is set forward counts from the clock before the change, or after it if asked for the last.
+    """
+    return shown.replace(tzinfo=zone, fold=int(last)).astimezone(UTC)
+
+
 def _beginnings(rule: Weekly, at: datetime, zone: tzinfo) -> Iterable[datetime]:
     """Yield when a weekly window began in the week before a moment.
 
@@ -90,4 +99,4 @@ def _beginnings(rule: Weekly, at: datetime, zone: tzinfo) -> Iterable[datetime]:
     for back in range(-1, WEEK.days + 2):
         day = today - timedelta(days=back)
         if day.weekday() in rule.days:
-            yield datetime.combine(day, began, tzinfo=zone).astimezone(UTC)
+            yield moment(datetime.combine(day, began), zone)
