@@ -32,6 +32,7 @@ from hub_core.hub import Hub
 from hub_core.model import ApiKey, Observation, RegionId, Secret, Stage
 from hub_core.sandbox import Fault, ServerName
 from hub_core.sandbox.faults import TRAITS
+from hub_core.storage.channels import Channels
 from hub_core.storage.keys import replace_key_file
 from hub_core.storage.seal import MasterKey
 from tests import paging
@@ -282,7 +283,8 @@ def every_channel(hub: Hub, running: RunningSandbox, evidence: Evidence) -> dict
     assert [channel.name for channel in hub.alerts.channels()] == ["apprise", "made", "web"]
     for channel in hub.alerts.channels():
         evidence.attempt(lambda channel=channel: hub.alerts.test(channel.id, actor="x"))  # type: ignore[misc]
-        evidence.note(channel, *hub.alerts.deliveries(channel.id), hub.alerts.sealed(channel.id), hub.alerts.problem())
+        evidence.note(channel, *hub.alerts.deliveries(channel.id), hub.alerts.problem())
+    evidence.note(Channels(hub.store.database).all_sealed())
     return made
 
 

@@ -33,8 +33,6 @@ if TYPE_CHECKING:
     from hub_core.engine import Engine
     from hub_core.keychain import Keychain
     from hub_core.settings import Settings
-    from hub_core.storage.channels import SealedChannel
-    from hub_core.storage.statements import Ring
     from hub_core.storage.store import Store
 
 TELL_S = 30.0
@@ -141,10 +139,6 @@ class Alerts:
     def set_enabled(self, channel_id: str, *, enabled: bool, actor: str) -> None:
         """Switch a channel on or off; what is untold meanwhile stays untold. Raises NotFound."""
         self._channels.set_enabled(channel_id, enabled=enabled, at=self._clock.now(), actor=actor)
-
-    def sealed(self, channel_id: str) -> tuple[SealedChannel, Ring]:
-        """Return a channel's address and secret as they are stored, and the keys to them; raises NotFound."""
-        return self._channels.sealed(channel_id)
 
     # ---- messages
 

@@ -53,12 +53,6 @@ class Channels:
         with self._database.read() as con:
             return channel_of(_row(con, channel_id))
 
-    def sealed(self, channel_id: str) -> tuple[SealedChannel, Ring]:
-        """Return a channel's sealed address, and the data keys of the same moment; raises NotFound."""
-        with self._database.read() as con:
-            row = _row(con, channel_id, "id, target, secret")
-            return SealedChannel(*row), statements.ring(con)
-
     def all_sealed(self) -> tuple[list[SealedChannel], Ring]:
         """Return every channel's sealed address, and the data keys of the same moment."""
         with self._database.read() as con:
@@ -243,8 +237,8 @@ def _time(text: str | None) -> time | None:
     return time.fromisoformat(text) if text else None
 
 
-def _row(con: sqlite3.Connection, channel_id: str, columns: str = _COLUMNS) -> Any:
-    row = con.execute(f"SELECT {columns} FROM channel WHERE id = ?", (channel_id,)).fetchone()  # noqa: S608 - own names
+def _row(con: sqlite3.Connection, channel_id: str) -> Any:
+    row = con.execute(f"SELECT {_COLUMNS} FROM channel WHERE id = ?", (channel_id,)).fetchone()  # noqa: S608 - own names
     if row is None:
         raise NotFound(_NO_SUCH)
     return row
