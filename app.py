@@ -48,7 +48,7 @@ async def lifespan(_app: st.App) -> AsyncIterator[None]:
         importlib.import_module(name)
     with suppress(HubError):  # then the pages say what is wrong
         hub.glances.latest()  # the first look at ten thousand accounts takes seconds
-    # Streamlit collects garbage after every script run; what is there for good need not be searched each time.
+    # What is there for good need not be searched for garbage again and again.
     gc.collect()
     gc.freeze()
     if settings.scheduler:
