@@ -191,7 +191,7 @@ class Linking:
 
         def step(present: Account) -> Step:
             # What the old server told is not true of another one.
-            done = self._examiner.step(replace(present, facts=Facts()) if moved else present, check)
+            done = self._examiner.step(replace(present, facts=Facts(), usual_ms=None) if moved else present, check)
             return done._replace(changes=(*of_addresses(present.endpoints, endpoints, check.at), *done.changes))
 
         self._store.replace_key(

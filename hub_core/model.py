@@ -283,6 +283,12 @@ class Standing:
     """When it could last be reached again after it was unreachable."""
     successes: int = 0
     """Good checks in a row of an account that is still called unreachable, because it came and went."""
+    slow: int = 0
+    """Slow checks in a row, up to when it is called slow."""
+    quick: int = 0
+    """Quick checks in a row of an account that is still called slow."""
+    lights: int = 0
+    """Good light checks since a fresh token was given."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -339,6 +345,8 @@ class Account:
     due: Due = Due()
     neighbours: int = 1
     """Accounts that are checked on the same identity origin, this one among them: they share its token budget."""
+    usual_ms: int | None = None
+    """Milliseconds that its first read answer does not exceed 19 times of 20 on a usual day; None while not known."""
 
     @property
     def organization_id(self) -> str:

@@ -103,6 +103,8 @@ class Reason(StrEnum):
     READ_API_ABSENT = "read_api_absent"
     READS_PARTLY_REFUSED = "reads_partly_refused"
     READ_FAULT = "read_fault"
+    SLOW = "slow"
+    KEY_OVERDUE = "key_overdue"
     MEMBERS_EMPTY = "members_empty"
 
     # identity

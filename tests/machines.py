@@ -97,7 +97,6 @@ def record(hub: Hub, account_id: str, check: Check) -> None:
     done = hub.store.record(
         account_id,
         generation,
-        check=check,
         step=lambda account: status.step(account, check, hub.watching.rhythm),
     )
     assert done is not None

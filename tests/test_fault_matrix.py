@@ -27,6 +27,9 @@ NOT_IN_AN_ANSWER = {
     # not to be had on one loopback interface, or proved with the transport
     Reason.NO_ROUTE,
     Reason.PROXY_FAILED,
+    # seen over many checks
+    Reason.SLOW,
+    Reason.KEY_OVERDUE,
     # our own doing
     Reason.STOPPED,
     Reason.INTERNAL,

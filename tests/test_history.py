@@ -84,7 +84,7 @@ def ending(minute: float) -> Check:
 def keep(hub: Hub, account_id: str, *checks: Check, maintenance: bool = False) -> None:
     for check in checks:
         step = lambda present, check=check: status.step(present, check, hub.watching.rhythm)  # noqa: E731 - as short as what it says
-        assert hub.store.record(account_id, 0, check=check, step=step, maintenance=maintenance)
+        assert hub.store.record(account_id, 0, step=step, maintenance=maintenance)
 
 
 def timeouts(*minutes: float) -> list[Check]:

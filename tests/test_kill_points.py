@@ -71,7 +71,7 @@ def fall_and_rise(hub: Hub, hands: Hands) -> None:
 
 
 def record(hub: Hub, account_id: str, check: Check) -> None:
-    hub.store.record(account_id, 0, check=check, step=lambda account: status.step(account, check))
+    hub.store.record(account_id, 0, step=lambda account: status.step(account, check))
 
 
 def tell(hub: Hub, hands: Hands) -> None:

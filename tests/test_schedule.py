@@ -104,7 +104,7 @@ def test_what_a_replaced_watcher_found_does_not_count(hub: Hub, account_id: str)
     def record(fence: int | None) -> status.Step | None:
         check = proven(later, Trigger.SCHEDULE)
         step = lambda present: status.step(present, check)  # noqa: E731 - as short as what it says
-        return hub.store.record(account_id, 0, check=check, step=step, fence=fence)
+        return hub.store.record(account_id, 0, step=step, fence=fence)
 
     assert record(old) is None
     assert record(new) is None  # not claimed by it yet
@@ -122,7 +122,7 @@ def test_an_expired_lease_claims_nothing(hub: Hub, account_id: str) -> None:
 
 
 def keep(hub: Hub, account_id: str, check: Check) -> None:
-    hub.store.record(account_id, 0, check=check, step=lambda present: status.step(present, check))
+    hub.store.record(account_id, 0, step=lambda present: status.step(present, check))
 
 
 def quiet(at: datetime) -> Check:

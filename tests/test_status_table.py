@@ -82,6 +82,8 @@ FINDINGS = {
         (at(Stage.TLS, Outcome.WARN, Reason.CERTIFICATE_ENDS_SOON), FRESH, READ),
         Reason.CERTIFICATE_ENDS_SOON, True, True, ALL,
     ),
+    "slow": Finding((KEPT, at(Stage.READ, Outcome.WARN, Reason.SLOW)), Reason.SLOW, True, False, ONE),
+    "overdue": Finding((KEPT, at(Stage.READ, Outcome.WARN, Reason.KEY_OVERDUE)), Reason.KEY_OVERDUE, True, False, ONE),
     "refused": Finding(
         (at(Stage.TOKEN, Outcome.FAIL, Reason.KEY_NO_LONGER_ACCEPTED),), Reason.KEY_NO_LONGER_ACCEPTED
     ),
@@ -89,59 +91,59 @@ FINDINGS = {
     "told to wait": Finding((FRESH, at(Stage.READ, Outcome.FAIL, Reason.RATE_LIMITED)), None, False, True),
     "budget spent": Finding((at(Stage.TOKEN, Outcome.FAIL, Reason.BUDGET_SPENT),)),
     "kept refused": Finding((KEPT, at(Stage.READ, Outcome.FAIL, Reason.TOKEN_REFUSED))),
-    "nothing": Finding((at(Stage.FORMAT, Outcome.PASS),)),
+    "none": Finding((at(Stage.FORMAT, Outcome.PASS),)),
 }  # fmt: skip
 
 # ---- the tables
 
 BY_SCHEDULE = """
-                             well light limited ends refused gone | told to wait  budget spent  kept refused  nothing
-unknown                       H    H     L       D    F       f1  |     -              -             -           -
-unknown, missed once          H    H     L       D    F       f2  |     -              -             -           -
-unknown, missed twice         H    H     L       D    F       U   |     -              -             -           -
-healthy                       =    =     L       D    F       f1  |     -              -             -           -
-healthy, missed once          =    =     L       D    F       f2  |     -              -             -           -
-healthy, missed twice         =    =     L       D    F       U   |     -              -             -           -
-limited                       H    H     =       D    F       f1  |     -              -             -           -
-limited, missed once          H    H     =       D    F       f2  |     -              -             -           -
-limited, missed twice         H    H     =       D    F       U   |     -              -             -           -
-degraded                      H    H     L       =    F       f1  |     -              -             -           -
-degraded, missed once         H    H     L       =    F       f2  |     -              -             -           -
-degraded, missed twice        H    H     L       =    F       U   |     -              -             -           -
-failing                       H    H     L       D    =       f1  |     -              -             -           -
-failing, missed once          H    H     L       D    =       f2  |     -              -             -           -
-failing, missed twice         H    H     L       D    =       U   |     -              -             -           -
-failing, no members           H    -     -       D    =       f1  |     -              -             -           -
-unreachable                   H    H     L       D    F       =   |     -              -             -           -
-unreachable, an hour after    H    H     L       D    F       =   |     -              -             -           -
-unreachable, flapping         s1   s1    s1      s1   F       =   |     -              -             -           -
-unreachable, flapping, good 1 s2   s2    s2      s2   F       =   |     -              -             -           -
-unreachable, flapping, good 2 H    H     L       D    F       =   |     -              -             -           -
+                              well light limited ends slow overdue refused gone  | waits budget spent kept refused none
+unknown                       H    H     L       D    D    D       F       f1   |   -      -            -            -
+unknown, missed once          H    H     L       D    D    D       F       f2   |   -      -            -            -
+unknown, missed twice         H    H     L       D    D    D       F       U    |   -      -            -            -
+healthy                       =    =     L       D    D    D       F       f1   |   -      -            -            -
+healthy, missed once          =    =     L       D    D    D       F       f2   |   -      -            -            -
+healthy, missed twice         =    =     L       D    D    D       F       U    |   -      -            -            -
+limited                       H    H     =       D    D    D       F       f1   |   -      -            -            -
+limited, missed once          H    H     =       D    D    D       F       f2   |   -      -            -            -
+limited, missed twice         H    H     =       D    D    D       F       U    |   -      -            -            -
+degraded                      H    H     L       =    =    =       F       f1   |   -      -            -            -
+degraded, missed once         H    H     L       =    =    =       F       f2   |   -      -            -            -
+degraded, missed twice        H    H     L       =    =    =       F       U    |   -      -            -            -
+failing                       H    H     L       D    D    D       =       f1   |   -      -            -            -
+failing, missed once          H    H     L       D    D    D       =       f2   |   -      -            -            -
+failing, missed twice         H    H     L       D    D    D       =       U    |   -      -            -            -
+failing, no members           H    -     -       D    -    -       =       f1   |   -      -            -            -
+unreachable                   H    H     L       D    D    D       F       =    |   -      -            -            -
+unreachable, an hour after    H    H     L       D    D    D       F       =    |   -      -            -            -
+unreachable, flapping         s1   s1    s1      s1   s1   s1      F       =    |   -      -            -            -
+unreachable, flapping, good 1 s2   s2    s2      s2   s2   s2      F       =    |   -      -            -            -
+unreachable, flapping, good 2 H    H     L       D    D    D       F       =    |   -      -            -            -
 """
 
 BY_A_PERSON = """
-                             well light limited ends refused gone | told to wait  budget spent  kept refused  nothing
-unknown                       H    H     L       D    F       U   |     -              -             -           -
-unknown, missed once          H    H     L       D    F       U   |     -              -             -           -
-unknown, missed twice         H    H     L       D    F       U   |     -              -             -           -
-healthy                       =    =     L       D    F       U   |     -              -             -           -
-healthy, missed once          =    =     L       D    F       U   |     -              -             -           -
-healthy, missed twice         =    =     L       D    F       U   |     -              -             -           -
-limited                       H    H     =       D    F       U   |     -              -             -           -
-limited, missed once          H    H     =       D    F       U   |     -              -             -           -
-limited, missed twice         H    H     =       D    F       U   |     -              -             -           -
-degraded                      H    H     L       =    F       U   |     -              -             -           -
-degraded, missed once         H    H     L       =    F       U   |     -              -             -           -
-degraded, missed twice        H    H     L       =    F       U   |     -              -             -           -
-failing                       H    H     L       D    =       U   |     -              -             -           -
-failing, missed once          H    H     L       D    =       U   |     -              -             -           -
-failing, missed twice         H    H     L       D    =       U   |     -              -             -           -
-failing, no members           H    -     -       D    =       U   |     -              -             -           -
-unreachable                   H    H     L       D    F       =   |     -              -             -           -
-unreachable, an hour after    H    H     L       D    F       =   |     -              -             -           -
-unreachable, flapping         H    H     L       D    F       =   |     -              -             -           -
-unreachable, flapping, good 1 H    H     L       D    F       =   |     -              -             -           -
-unreachable, flapping, good 2 H    H     L       D    F       =   |     -              -             -           -
+                              well light limited ends slow overdue refused gone  | waits budget spent kept refused none
+unknown                       H    H     L       D    D    D       F       U    |   -      -            -            -
+unknown, missed once          H    H     L       D    D    D       F       U    |   -      -            -            -
+unknown, missed twice         H    H     L       D    D    D       F       U    |   -      -            -            -
+healthy                       =    =     L       D    D    D       F       U    |   -      -            -            -
+healthy, missed once          =    =     L       D    D    D       F       U    |   -      -            -            -
+healthy, missed twice         =    =     L       D    D    D       F       U    |   -      -            -            -
+limited                       H    H     =       D    D    D       F       U    |   -      -            -            -
+limited, missed once          H    H     =       D    D    D       F       U    |   -      -            -            -
+limited, missed twice         H    H     =       D    D    D       F       U    |   -      -            -            -
+degraded                      H    H     L       =    =    =       F       U    |   -      -            -            -
+degraded, missed once         H    H     L       =    =    =       F       U    |   -      -            -            -
+degraded, missed twice        H    H     L       =    =    =       F       U    |   -      -            -            -
+failing                       H    H     L       D    D    D       =       U    |   -      -            -            -
+failing, missed once          H    H     L       D    D    D       =       U    |   -      -            -            -
+failing, missed twice         H    H     L       D    D    D       =       U    |   -      -            -            -
+failing, no members           H    -     -       D    -    -       =       U    |   -      -            -            -
+unreachable                   H    H     L       D    D    D       F       =    |   -      -            -            -
+unreachable, an hour after    H    H     L       D    D    D       F       =    |   -      -            -            -
+unreachable, flapping         H    H     L       D    D    D       F       =    |   -      -            -            -
+unreachable, flapping, good 1 H    H     L       D    D    D       F       =    |   -      -            -            -
+unreachable, flapping, good 2 H    H     L       D    D    D       F       =    |   -      -            -            -
 """
 
 # ---- the rows
@@ -229,7 +231,7 @@ def judged_nothing(cell: Cell) -> bool:
     return (cell.becomes == "-" and "no members" not in cell.row) or cell.column in JUDGE_NOTHING
 
 
-JUDGE_NOTHING = {"told to wait", "budget spent", "kept refused", "nothing"}
+JUDGE_NOTHING = {"told to wait", "budget spent", "kept refused", "none"}
 
 
 @pytest.mark.parametrize("cell", CELLS, ids=lambda cell: f"{cell.trigger}: {cell.row} + {cell.column} = {cell.becomes}")

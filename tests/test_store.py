@@ -106,7 +106,7 @@ def add(store: Store, made: Account, token: str = "sealed") -> None:
 
 
 def record(store: Store, made: Account, check: Check, generation: int = 0) -> status.Step | None:
-    return store.record(made.id, generation, check=check, step=lambda present: status.step(present, check))
+    return store.record(made.id, generation, step=lambda present: status.step(present, check))
 
 
 def replace_key(

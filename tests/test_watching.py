@@ -384,7 +384,7 @@ def test_a_claim_and_a_hold_keep_each_other_out(hub: Hub) -> None:
     assert schedule.hold(account_id, "person", now=later + 2 * LEASE, lasts=LEASE)  # the watcher's lease ran out
     check = proven(later, Trigger.SCHEDULE)
     step = hub._examiner.step
-    assert hub.store.record(account_id, 0, check=check, step=lambda at: step(at, check), fence=fence) is None
+    assert hub.store.record(account_id, 0, step=lambda at: step(at, check), fence=fence) is None
 
 
 CHILD = """

@@ -45,4 +45,4 @@ def change(hub: Hub, account_id: str, after: Status, reason: Reason | None, *, m
         )
 
     loaded = hub.store.load(account_id)
-    hub.store.record(account_id, loaded.generation, check=check, step=step, maintenance=maintenance)
+    hub.store.record(account_id, loaded.generation, step=step, maintenance=maintenance)

@@ -201,8 +201,9 @@ class Examiner:
             check, account = examined.check, examined.loaded.account
             if check.failure and check.failure.reason is Reason.BUDGET_SPENT:
                 # We only told ourselves to wait: as a row of the history it would hide the last real check.
-                return check, Step(account.standing, None, account.facts, account.due)
-            return check, await self.keep(examined)
+                return check, Step(account.standing, None, account.facts, account.due, check)
+            done = await self.keep(examined)
+            return done.check if done else check, done
 
     @asynccontextmanager
     async def _held(self, account_id: str) -> AsyncIterator[None]:
@@ -290,7 +291,6 @@ class Examiner:
         return self._store.record(
             account.id,
             loaded.generation,
-            check=check,
             step=lambda present: self.step(present, check, chance),
             fence=fence,
             maintenance=self._windows.open_for(account.id, account.tags, since=check.at),

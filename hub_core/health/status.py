@@ -6,7 +6,7 @@ from dataclasses import fields, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, NamedTuple
 
-from hub_core.health import changes
+from hub_core.health import changes, usual
 from hub_core.health.rhythm import USUAL, next_due
 from hub_core.health.verdict import FAILURES_NEEDED, found, judge, key_in_doubt
 from hub_core.model import Capability, Facts, Lifecycle, Reason, Standing, Status, Transition, Trigger
@@ -98,6 +98,8 @@ class Step(NamedTuple):
     transition: Transition | None
     facts: Facts
     due: Due
+    check: Check
+    """The check itself, with what only the past tells of it."""
     found: tuple[Status, Reason | None] = (Status.UNKNOWN, None)
     """What the check found by itself, whatever the standing makes of it; unknown where it judged nothing."""
     holds: timedelta = timedelta()
@@ -111,7 +113,9 @@ def step(account: Account, check: Check, rhythm: Rhythm = USUAL, *, chance: floa
 
     `chance` is from 0 to 1 and decides where within its jitter the next check lies.
     """
-    standing, transition = advance(account.standing, check, account.facts.capabilities)
+    counted = usual.counted(account, check)
+    check = usual.remarked(account, counted, check, rhythm)
+    standing, transition = advance(counted, check, account.facts.capabilities)
     due = next_due(account, standing, check, rhythm, chance=chance)
     facts = merge_facts(account.facts, check.facts)
     return Step(
@@ -119,6 +123,7 @@ def step(account: Account, check: Check, rhythm: Rhythm = USUAL, *, chance: floa
         transition,
         facts,
         due,
+        check,
         found(check, account.facts.capabilities),
         rhythm.believed(due, check.at, account.neighbours),
         tuple(changes.of_facts(account.facts, facts, check.at)),

@@ -98,6 +98,8 @@ DEGRADING = frozenset(
         Reason.CLOCK_WRONG_HERE,
         Reason.READS_PARTLY_REFUSED,
         Reason.READ_FAULT,
+        Reason.SLOW,
+        Reason.KEY_OVERDUE,
     }
 )
 """Works, with something to mend soon."""
@@ -106,6 +108,9 @@ WAITING = frozenset(
     {Reason.RATE_LIMITED, Reason.EDGE_RATE_LIMITED, Reason.BUDGET_SPENT, Reason.STOPPED, Reason.INTERNAL}
 )
 """Nothing was judged: the status stays what it was."""
+
+AGAINST_THE_PAST = (Reason.KEY_OVERDUE, Reason.SLOW)
+"""What only earlier checks make a reason: it decides where nothing else does, in this order."""
 
 LIMITING = frozenset({Reason.READ_API_ABSENT})
 """The key is accepted, and this server offers no read API."""
@@ -156,6 +161,7 @@ def judge(check: Check, known: Mapping[str, Capability] | None = None) -> tuple[
     asked = check.facts.capabilities
     unasked = {answer for path, answer in (known or {}).items() if path not in asked}
     reasons += [reason for answer, reason in _LEFT_BY.items() if answer in unasked]
+    reasons = [r for r in reasons if r not in AGAINST_THE_PAST] + [r for r in AGAINST_THE_PAST if r in reasons]
     for status, members in ((Status.DEGRADED, DEGRADING), (Status.LIMITED, LIMITING)):
         found = next((reason for reason in reasons if reason in members), None)
         if found:

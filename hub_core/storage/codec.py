@@ -188,6 +188,9 @@ def account_of(row: sqlite3.Row) -> Account:
             from_ms(row["first_failure_at"]),
             from_ms(row["recovered_at"]),
             row["successes"],
+            row["slow"],
+            row["quick"],
+            row["lights"],
         ),
         facts=load_facts(row["facts"]),
         locked=row["sealed"] is None,
@@ -199,6 +202,7 @@ def account_of(row: sqlite3.Row) -> Account:
             row["waits"],
         ),
         neighbours=row["neighbours"],
+        usual_ms=row["usual"],
     )
 
 
@@ -237,6 +241,9 @@ def schedule_columns(standing: Standing, due: Due) -> dict[str, Any]:
         "first_failure_at": to_ms(standing.first_failure_at),
         "recovered_at": to_ms(standing.recovered_at),
         "successes": standing.successes,
+        "slow": standing.slow,
+        "quick": standing.quick,
+        "lights": standing.lights,
         "claim": 0,
     }
 

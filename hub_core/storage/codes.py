@@ -118,6 +118,8 @@ REASONS: Final[tuple[Reason | None, ...]] = (
     Reason.ORGANIZATION_NOT_REPORTED,
     Reason.STOPPED,
     Reason.INTERNAL,
+    Reason.SLOW,
+    Reason.KEY_OVERDUE,
 )
 
 # What is frequent is small: a light scheduled check that found all well is 0, which SQLite keeps in no byte at all.

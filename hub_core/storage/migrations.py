@@ -145,7 +145,14 @@ def _m002_schedule(db: Database) -> None:
     )
 
 
-MIGRATIONS: Steps = (_m001_accounts, _m002_schedule, history, maintenance, alerts, access)
+def _m007_usual(db: Database) -> None:
+    """What is usual for an account's latency, and what counts in a row against that and against its key proof."""
+    db.execute("ALTER TABLE rolled ADD COLUMN usual INTEGER")
+    for name in ("slow", "quick", "lights"):
+        db.execute(f"ALTER TABLE schedule ADD COLUMN {name} INTEGER NOT NULL DEFAULT 0")
+
+
+MIGRATIONS: Steps = (_m001_accounts, _m002_schedule, history, maintenance, alerts, access, _m007_usual)
 
 
 def version_of(con: sqlite3.Connection) -> int:

@@ -36,11 +36,9 @@ def begin(con: sqlite3.Connection, account_id: str, at: datetime) -> int:
     return int(no)
 
 
-def keep(
-    con: sqlite3.Connection, no: int, before: Account, check: Check, done: Step, *, maintenance: bool = False
-) -> None:
+def keep(con: sqlite3.Connection, no: int, before: Account, done: Step, *, maintenance: bool = False) -> None:
     """Store what a check found of an account, by its number, and what it did to it."""
-    status, reason = done.found
+    check, (status, reason) = done.check, done.found
     beat = Beat(
         check.at,
         status,

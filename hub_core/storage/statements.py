@@ -35,9 +35,9 @@ def insert_key(con: sqlite3.Connection, row: KeyringRow) -> None:
 def account_row(con: sqlite3.Connection, account_id: str) -> Any:
     """Return the row of an account with its schedule and the number of its neighbours; raises NotFound."""
     row = con.execute(
-        "SELECT a.*, s.*, (SELECT count(*) FROM account n WHERE n.identity_origin = a.identity_origin "
+        "SELECT a.*, s.*, r.usual, (SELECT count(*) FROM account n WHERE n.identity_origin = a.identity_origin "
         "AND n.lifecycle = 'active') AS neighbours "
-        "FROM account a JOIN schedule s ON s.account_id = a.id WHERE a.id = ?",
+        "FROM account a JOIN schedule s ON s.account_id = a.id LEFT JOIN rolled r ON r.no = a.no WHERE a.id = ?",
         (account_id,),
     ).fetchone()
     if row is None:

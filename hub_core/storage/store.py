@@ -82,7 +82,7 @@ class Store:
             schedule = codec.schedule_columns(step.standing, step.due)
             statements.insert(con, "schedule", {"account_id": account.id, **schedule})
             no = recording.begin(con, account.id, check.at)
-            recording.keep(con, no, account, check, step)
+            recording.keep(con, no, account, step)
             statements.audit(con, actor, "link", at=check.at, target=account.id, client_id=account.client_id)
 
     def find(self, client_id: str, identity_origin: str) -> tuple[str, str] | None:
@@ -123,7 +123,6 @@ class Store:
         account_id: str,
         generation: int,
         *,
-        check: Check,
         step: Callable[[Account], Step],
         fence: int | None = None,
         maintenance: bool = False,
@@ -145,7 +144,7 @@ class Store:
             columns = {**codec.standing_columns(done.standing), **codec.facts_columns(done.facts)}
             statements.update(con, account_id, columns)
             statements.update_schedule(con, account_id, done)
-            recording.keep(con, row["no"], before, check, done, maintenance=maintenance)
+            recording.keep(con, row["no"], before, done, maintenance=maintenance)
         return done
 
     def replace_key(
@@ -190,7 +189,9 @@ class Store:
             }
             statements.update(con, account_id, columns)
             statements.update_schedule(con, account_id, done)
-            recording.keep(con, row["no"], before, check, done)
+            if endpoints.api != row["api"]:
+                con.execute("UPDATE rolled SET usual = NULL WHERE no = ?", (row["no"],))
+            recording.keep(con, row["no"], before, done)
             where = {"identity": endpoints.identity, "api": endpoints.api}
             statements.audit(con, actor, action, at=check.at, target=account_id, **where)
         self.database.empty_wal()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from hub_core.health import latency, rollup
+from hub_core.health import changes, latency, rollup, usual
 from hub_core.history import Period
 from hub_core.storage import codec, codes
 from hub_core.storage.history import beats_of
@@ -91,6 +91,7 @@ class Sums:
                 first = min(rolled, target - 1)  # what lies ahead was summed up by a clock that has been set back since
                 until = min(target, first + _AT_A_TIME)
                 _sum_up(con, no, first, until, now)
+                _learn_usual(con, no, account_id, until // 24)
                 _forget(con, no, until, now, keep)
                 if first // 24 != until // 24:
                     _forget_words(con, account_id, now, keep)
@@ -160,6 +161,17 @@ def _sum_up_day(con: sqlite3.Connection, no: int, day: int) -> None:
     con.execute("DELETE FROM daily WHERE no = ? AND day = ?", (no, day))
     parts = _summed(con, no, day * 24, day * 24 + 24)
     _insert(con, "daily(no, day,", no, [(day, rollup.joined(rollup.hour_begins(day * 24), timedelta(days=1), parts))])
+
+
+def _learn_usual(con: sqlite3.Connection, no: int, account_id: str, today: int) -> None:
+    """Keep what latency is usual on an account's last whole days, none of them at an address it no longer has."""
+    days = con.execute(
+        "SELECT latency FROM daily WHERE no = :no AND day BETWEEN :first AND :last AND day > coalesce("
+        "(SELECT max(at) / 86400000 FROM change WHERE account_id = :id AND what = :moved), 0)",
+        {"no": no, "id": account_id, "first": today - usual.DAYS, "last": today - 1, "moved": changes.API_ADDRESS},
+    )
+    ms = usual.usual_ms(latency.load(row[0]) if row[0] else None for row in days)
+    con.execute("UPDATE rolled SET usual = ? WHERE no = ? AND usual IS NOT ?", (ms, no, ms))
 
 
 def _insert(con: sqlite3.Connection, where: str, no: int, periods: Iterable[tuple[int, Period]]) -> None:

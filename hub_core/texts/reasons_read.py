@@ -204,6 +204,25 @@ READ: Final[Mapping[Reason, Text]] = MappingProxyType(
             ),
             remedy=Remedy.FIX_SERVER,
         ),
+        Reason.SLOW: Text(
+            title="The server answers much slower than usual",
+            meaning=(
+                "The link works. Several checks in a row took more than three times as long as is usual for this "
+                "account. The last one took {got}. On a usual day 19 of 20 take at most {expected}."
+            ),
+            causes=(
+                OnOwnServer("The server or its database is busy, such as with a backup or an update."),
+                OnCloud("Bitwarden has an outage that begins or ends."),
+                "The way to the server is slow. Where several servers are slow at once, it is that of the hub.",
+            ),
+            steps=(
+                OnOwnServer("On the server, look at memory, processor, disk and database."),
+                _STATUS_PAGE,
+                "If several servers are slow at once, look at the network of the hub's machine, and at its load.",
+                "If it stays so, for instance because the server moved, it counts as usual after four days.",
+            ),
+            remedy=Remedy.FIX_SERVER,
+        ),
         Reason.MEMBERS_EMPTY: Text(
             title="The server reports an organization without members",
             meaning=(

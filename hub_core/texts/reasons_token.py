@@ -327,5 +327,24 @@ TOKEN: Final[Mapping[Reason, Text]] = MappingProxyType(
             ),
             remedy=Remedy.FIX_SERVER,
         ),
+        Reason.KEY_OVERDUE: Text(
+            title="The key has not been proven for too long",
+            meaning=(
+                "The link works with an access token that was given earlier. Whether the key is still accepted is not "
+                "known, since no fresh token could be had. The key was last proven at {worked_until}. "
+                "The time without proof was {wait}."
+            ),
+            causes=(
+                "Somebody else uses up the token requests that the server allows this address, such as another hub.",
+                "The server asks everybody at this address to wait.",
+                "People check many accounts at this moment, and routine waits for them.",
+            ),
+            steps=(
+                "Check this account now. What a person asks for goes before routine.",
+                "If it comes back, let one hub check these organizations, and look for other programs with API keys.",
+                "Until then a rotated key would not be noticed. Everything else is checked as always.",
+            ),
+            remedy=Remedy.WAIT,
+        ),
     }
 )
