@@ -461,6 +461,16 @@ def test_a_daily_hour_that_is_missing_or_comes_twice_is_used_once(day: date) -> 
     assert not timing.is_summary_due(rules, day, begin + timedelta(hours=20), BERLIN)
 
 
+def test_a_clock_that_was_set_back_silences_nobody() -> None:
+    """Summaries and reminders of a year that has not come yet hold none up; those of a moment ago are not repeated."""
+    rules = Rules(summary_at=time(8), reminder_hours=4)
+    today, ahead = NOON.date(), timedelta(days=365)
+    noted = (today - timedelta(days=1), today, today + timedelta(days=1), today + ahead)
+    assert [timing.is_summary_due(rules, day, NOON, GREENWICH) for day in noted] == [True, False, False, True]
+    told = (NOON - timedelta(hours=4), NOON - timedelta(hours=3), NOON, NOON + ahead)
+    assert [timing.is_reminder_due(rules, at, NOON, GREENWICH) for at in told] == [True, False, False, True]
+
+
 def test_a_new_channel_waits_for_its_next_hour() -> None:
     """A channel made after today's hour is summed up tomorrow for the first time, one made before it today."""
     after, before = Rules(summary_at=time(8)), Rules(summary_at=time(20))

@@ -41,7 +41,9 @@ def is_released(rules: Rules, oldest: datetime, now: datetime, zone: tzinfo) -> 
 def is_summary_due(rules: Rules, summed_on: date, now: datetime, zone: tzinfo) -> bool:
     """Tell whether the daily summary of this day is to be sent; of missed days none is made up for."""
     local = now.astimezone(zone)
-    return rules.summary_at is not None and local.date() > summed_on and local.time() >= rules.summary_at
+    # A day ahead may be another time zone's; more was noted under a clock that has been set back since.
+    new = not timedelta() <= summed_on - local.date() <= timedelta(days=1)
+    return rules.summary_at is not None and new and local.time() >= rules.summary_at
 
 
 def summed_until(rules: Rules, now: datetime, zone: tzinfo) -> date:
@@ -54,7 +56,9 @@ def summed_until(rules: Rules, now: datetime, zone: tzinfo) -> date:
 def is_reminder_due(rules: Rules, told_at: datetime, now: datetime, zone: tzinfo) -> bool:
     """Tell whether somebody is to be reminded of what they were told at a time."""
     hours = rules.reminder_hours
-    return bool(hours) and now - told_at >= timedelta(hours=hours) and not is_quiet(rules, now, zone)
+    # Told at a time ahead, by a clock that has been set back since, is not told lately.
+    lately = timedelta() <= now - told_at < timedelta(hours=hours)
+    return bool(hours) and not lately and not is_quiet(rules, now, zone)
 
 
 def _next(rules: Rules, after: datetime, zone: tzinfo) -> datetime:
