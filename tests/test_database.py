@@ -9,7 +9,7 @@ import stat
 import subprocess
 import sys
 import threading
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -403,6 +403,36 @@ def test_problems_names_rows_that_refer_to_nothing(database: Database) -> None:
             "INSERT INTO checks(account_id, at, trigger, status, ms, observations) VALUES ('no', 0, '', '', 0, '')"
         )
     assert database.problems() == ["1 rows refer to rows that are gone"]
+
+
+def test_the_wal_is_cut_again_after_it_grew(path: Path) -> None:
+    """What grew beyond its limit is moved away once, not again with every write that follows."""
+    wal = path.with_name("hub.db-wal")
+    with opened(path) as database:
+        with database.write() as con:
+            con.execute(AUDIT, ("x" * 5_000_000,))
+        assert wal.stat().st_size > 4 * 1024 * 1024
+        with database.write() as con:
+            con.execute(AUDIT, ("one",))
+        assert wal.stat().st_size < 100_000
+
+
+def test_readers_see_what_was_written_since_the_last_reading(database: Database) -> None:
+    """A reading connection is used again, each time with the present, also after a reading that failed."""
+    for number in range(3):
+        with database.write() as con:
+            con.execute(AUDIT, (f"number {number}",))
+        assert actions(database)[-1] == f"number {number}"
+        with pytest.raises(sqlite3.OperationalError, match="no such table"), database.read() as con:
+            con.execute("SELECT * FROM missing")
+
+
+def test_nested_readers_do_not_share_a_moment(database: Database) -> None:
+    """A reading inside a reading has a connection of its own, and more readers than are kept are served."""
+    with ExitStack() as stack:
+        cons = [stack.enter_context(database.read()) for _ in range(9)]
+        assert len({id(con) for con in cons}) == 9
+    assert actions(database) == []
 
 
 def test_a_database_that_was_watched_closes_whole(path: Path) -> None:

@@ -168,7 +168,7 @@ class Tls:
     def _what(self, error: Exception) -> str:
         if self._first.startswith(b"HTTP/"):
             return "answered in plain HTTP"
-        # Until Python 3.11.3 an end that nobody announced looks like one that was.
+        # Python 3.11.2, Debian 12's, reports an end that nobody announced as if it had been.
         if isinstance(error, (ssl.SSLEOFError, ssl.SSLZeroReturnError, ConnectionError)):
             return "closed during the handshake"
         named = getattr(error, "reason", None)
