@@ -67,7 +67,8 @@ if _accounts_wall.wanted():
 
 _actions.show_dialog()
 with st.container(horizontal=True, vertical_alignment="bottom"):
-    st.title("Accounts", width="stretch", anchor=False)
+    with st.container(width="stretch"):  # directly in a row, a title loses the space that it has on other pages
+        st.title("Accounts", anchor=False)
     some = bool(_accounts_lines.lines(fresh=True).all)  # the empty page has a door of its own
     if some and st.button("Link an organization", type="primary", key="go_link", icon=":material/add_link:"):
         _ui.open_page("link.py")
