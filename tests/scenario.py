@@ -343,11 +343,15 @@ def paused(
 
 
 def wrong_clock(made: Scenario, *, begins: float, ends: float, by: timedelta) -> None:
-    """Let the hub's own clock be wrong for a while: every server's date shows it, and it is said."""
+    """Let the hub's own clock be wrong for a while: every server's date shows it, and it is said.
+
+    After a leap ahead, as after a sleep, tokens have to be taken for ended; whoever waits for a fresh one finds it late.
+    """
     made.deeds += [Deed(made.at(begins), "clock", span=by), Deed(made.at(ends), "clock")]
     reasons = frozenset({Reason.CLOCK_WRONG_HERE, Reason.CLOCK_SKEW})
+    fresh = made.catching_up(made.organizations)
     made.cases.append(
         Case("the hub's clock is wrong", made.organizations, made.at(begins), made.at(ends), Status.DEGRADED, reasons,
-             ROUND + SLACK, made.catching_up(made.organizations), "the next check", required=False, down=False)
+             fresh, fresh, "a fresh token for all", required=False, down=False)
     )  # fmt: skip
     made.be_quiet(begins, ends)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from hub_core.alerts.channel import TOLD_BY_DEFAULT, Sort
 from hub_core.alerts.inbox import FOLLOW, MANY, SETTLE
+from hub_core.health.rhythm import TOKEN_KEPT
 from hub_core.history import DOWN, IN_TROUBLE
 from hub_core.model import Reason, Status
 from tests.scenario import HOUR, LOOK, MINUTE, RHYTHM, ROUND, SLACK
@@ -245,8 +246,17 @@ class Judge:
     def _starved(self) -> Iterator[str]:
         for at, who in self._run.stale:
             region = who.server.endpoints.region
-            if not any(q.begins <= at <= q.ends and q.region in {None, region} for q in self._run.scenario.quiet):
+            quiet = any(q.begins <= at <= q.ends and q.region in {None, region} for q in self._run.scenario.quiet)
+            if not quiet and not self._waits_for_token(who, at):
                 yield f"{_when(at)} organization {who.number}: its last check is too old to be believed"
+
+    def _waits_for_token(self, who: Organization, at: datetime) -> bool:
+        """Tell whether an outage was long enough for a token to end, and not all have a fresh one yet."""
+        lives = TOKEN_KEPT - RHYTHM.unseen(self._run.scenario.neighbours(who))
+        return any(
+            case.status in DOWN and case.ends - case.begins > lives and case.ends <= at <= case.ends + case.recover
+            for case in self._cases[who.number]
+        )
 
     def _unproven(self) -> Iterator[str]:
         """Tell of keys that were not proven within the time that the pages promise, though nothing was in the way."""
