@@ -345,7 +345,7 @@ def paused(
 def wrong_clock(made: Scenario, *, begins: float, ends: float, by: timedelta) -> None:
     """Let the hub's own clock be wrong for a while: every server's date shows it, and it is said.
 
-    After a leap ahead, as after a sleep, tokens have to be taken for ended; whoever waits for a fresh one finds it late.
+    After a leap ahead, as after a sleep, tokens are taken for ended; whoever waits for a fresh one finds it late.
     """
     made.deeds += [Deed(made.at(begins), "clock", span=by), Deed(made.at(ends), "clock")]
     reasons = frozenset({Reason.CLOCK_WRONG_HERE, Reason.CLOCK_SKEW})
