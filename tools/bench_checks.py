@@ -116,7 +116,7 @@ def fill(hub: Hub, base: str, ca_pem: str | None, number: int) -> list[str]:
         )
         hub.store.add_account(
             made,
-            seal=lambda ring, key=key, made=made: hub.keychain.seal(key, ring, account_id=made.id, endpoints=where),
+            seal=partial(hub.keychain.seal, key, account_id=made.id, endpoints=where),
             check=check,
             step=status.step(made, check),
             actor="bench",

@@ -8,6 +8,7 @@ import shutil
 import sys
 import time
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -43,8 +44,8 @@ def pages(report: Report, folder: Path, sizes: Sizes) -> None:
     for size in sizes.pages:
         home = folder / str(size)
         hub = fill(home, size, days=sizes.history_days)
-        query = best(lambda hub=hub: len(hub.accounts()))
-        glance = best(lambda hub=hub: hub.glances.latest(fresh=True))
+        query = best(hub.accounts)
+        glance = best(partial(hub.glances.latest, fresh=True))
         hub.close()
         os.environ |= {"LINKHUB_DATA": str(home / "data"), "LINKHUB_CONFIG": str(home / "config")}
         # It warns that no server runs; that is so.

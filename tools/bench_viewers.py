@@ -62,9 +62,12 @@ class Viewer:
     async def open(self) -> None:
         """Load the page and wait until it is there."""
         from websockets.asyncio.client import connect  # noqa: PLC0415 - only in the process of the viewers
+        from websockets.typing import Origin, Subprotocol  # noqa: PLC0415
 
         address = self._url.replace("http", "ws", 1) + "/_stcore/stream"
-        self._socket = await connect(address, origin=self._url, subprotocols=["streamlit"], max_size=None)
+        self._socket = await connect(
+            address, origin=Origin(self._url), subprotocols=[Subprotocol("streamlit")], max_size=None
+        )
         await self._run()
         if self._refresh:
             self.every = self._refresh[1]

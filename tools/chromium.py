@@ -14,10 +14,10 @@ def main() -> int:
         return 0
     apt = shutil.which("apt-get")
     if apt and os.geteuid() == 0:
-        quiet = {"env": {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}, "stdout": subprocess.DEVNULL}
+        env = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
         print("Installing Debian's chromium for the browser tests.")
         for command in (["update", "-qq"], ["install", "-y", "-qq", "--no-install-recommends", "chromium"]):
-            if subprocess.run([apt, *command], check=False, **quiet).returncode:
+            if subprocess.run([apt, *command], check=False, env=env, stdout=subprocess.DEVNULL).returncode:
                 break
         if shutil.which("chromium"):
             return 0
