@@ -194,6 +194,10 @@ class Observation:
     """Safe facts for a person: host names, status codes, dates. Never a key, a token or a body."""
 
 
+OCCUPYING: Final = ("invited", "accepted", "confirmed")
+"""States of members that take a seat."""
+
+
 @dataclass(frozen=True, slots=True)
 class Facts:
     """What a check learned about the server and the organization; `None` means not reported."""
@@ -218,6 +222,11 @@ class Facts:
     counts: Mapping[str, int] = field(default_factory=dict)
     """Length of the other readable lists: groups, collections, policies."""
     seats: int | None = None
+
+    @property
+    def seats_taken(self) -> int | None:
+        """Seats that members take, as they are counted: invited ones do, revoked ones do not."""
+        return None if self.members is None else sum(self.members.get(state, 0) for state in OCCUPYING)
 
 
 @dataclass(frozen=True, slots=True)

@@ -70,6 +70,10 @@ class Past:
         """Return facts of an account that a check found to be other than before, newest first."""
         return self._history.changes(account_id, limit)
 
+    def seats_taken(self, account_id: str, at: datetime) -> int | None:
+        """Return how many seats of an account were taken at a time; None if as many as now, or not known."""
+        return self._history.seats_taken(account_id, at)
+
     # ---- spans of time
 
     def hours(self, account_id: str, number: int = 24) -> list[Period]:

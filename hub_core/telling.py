@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from hub_core import texts
@@ -12,8 +13,8 @@ from hub_core.model import Capability, Outcome, ServerKind, Stage, Status
 from hub_core.texts.text import PLACEHOLDERS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
-    from datetime import datetime, timedelta
+    from collections.abc import Iterable, Sequence
+    from datetime import datetime
 
     from hub_core.history import Change, Incident, Stretch
     from hub_core.model import Account, Observation, Reason
@@ -24,9 +25,8 @@ ROTATE_AFTER_DAYS = 365
 """From this age on a key's rotation is recalled; nothing at Bitwarden makes a key expire."""
 FEW_SEATS_LEFT = 0.95
 """From this share of the seats on people are told, while there is still one for the next colleague."""
-
-OCCUPYING = ("invited", "accepted", "confirmed")
-"""States of members that take a seat."""
+SEATS_SPAN = timedelta(days=30)
+"""Over which time seats are looked at; who takes as many again finds none left."""
 
 _NUMBER = re.compile(r"\d+")
 
@@ -166,28 +166,33 @@ def _release(version: str | None) -> tuple[int, ...]:
     return tuple(map(int, _NUMBER.findall(version or "")))
 
 
-def seats_taken(members: Mapping[str, int] | None) -> int | None:
-    """Return how many seats the members take, as they are counted; None when not reported."""
-    return None if members is None else sum(members.get(state, 0) for state in OCCUPYING)
+def seats_since(account: Account, now: datetime) -> datetime:
+    """Return from when on seats are looked at: for a month, or since the account was linked."""
+    return max(now - SEATS_SPAN, account.linked_at)
 
 
-def seats_words(account: Account) -> str:
-    """Return the seats counted against those bought."""
-    taken, bought = seats_taken(account.facts.members), account.facts.seats
+def seats_words(account: Account, now: datetime, earlier: int | None) -> str:
+    """Return the seats counted against those bought, and how many were taken `earlier`, where it was another number."""
+    taken, bought = account.facts.seats_taken, account.facts.seats
     if taken is None or bought is None:
         return "not reported"
-    return f"{taken} of {bought} taken, as counted"
+    words = f"{taken} of {bought} taken, as counted"
+    days = (now - seats_since(account, now)).days
+    return words if earlier in {None, taken} or not days else f"{words}; {texts.days(days)} ago {earlier}"
 
 
-def few_seats(account: Account) -> str:
-    """Return a sentence when nearly all seats are taken; nothing otherwise."""
-    taken, bought = seats_taken(account.facts.members), account.facts.seats
-    if taken is None or not bought or taken < bought * FEW_SEATS_LEFT:
+def few_seats(account: Account, now: datetime, earlier: int | None) -> str:
+    """Return a sentence when nearly all seats are taken, or will be if as many go as since they were `earlier`."""
+    taken, bought = account.facts.seats_taken, account.facts.seats
+    if taken is None or not bought:
         return ""
-    left = bought - taken
-    return f"{taken} of {bought} seats are taken: " + (
-        f"{left} {'is' if left == 1 else 'are'} left." if left > 0 else "nobody more can be invited."
-    )
+    left, more = bought - taken, taken - (taken if earlier is None else earlier)
+    if left > more and taken < bought * FEW_SEATS_LEFT:
+        return ""
+    days = (now - seats_since(account, now)).days
+    lately = f", {more} more than {texts.days(days)} ago" if more > 0 and days else ""
+    still = f"{left} {'is' if left == 1 else 'are'} left." if left > 0 else "nobody more can be invited."
+    return f"{taken} of {bought} seats are taken{lately}: {still}"
 
 
 def key_age(account: Account, now: datetime) -> str:

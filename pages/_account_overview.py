@@ -64,11 +64,12 @@ def _metrics(account: Account) -> None:
     judged = "Share of the judged time in which it worked. Pauses, maintenance and times without a hub do not count."
     latency = f"{facts.latency_ms} ms" if facts.latency_ms is not None else showing.NOT_REPORTED
     members = showing.NOT_REPORTED if facts.members is None else str(sum(facts.members.values()))
+    seats = telling.seats_words(account, _ui.hub().clock.now(), _seats_earlier(account))
     with st.container(horizontal=True):
         for label, of_time in zip(("Uptime 24 h", "Uptime 7 days", "Uptime 30 days"), uptime, strict=True):
             st.metric(label, telling.share(of_time), border=True, help=judged)
         st.metric("Latency", latency, border=True, help="First read answer of the last check")
-        st.metric("Members", members, border=True, help=f"Seats: {telling.seats_words(account)}")
+        st.metric("Members", members, border=True, help=f"Seats: {seats}")
     with st.container(horizontal=True):
         for label, at in (("Link proven", standing.link_proven_at), ("Key proven", standing.key_proven_at)):
             st.metric(label, _ui.when(at), border=True, help=showing.moment(at))
@@ -82,11 +83,18 @@ def _certificate_left(account: Account) -> str:
     return showing.NOT_REPORTED if ends is None else texts.days((ends - _ui.hub().clock.now()).days)
 
 
+def _seats_earlier(account: Account) -> int | None:
+    """Return how many seats were taken a month ago, where that was another number."""
+    hub = _ui.hub()
+    return hub.past.seats_taken(account.id, telling.seats_since(account, hub.clock.now()))
+
+
 def _notes(account: Account) -> None:
     """Say what wants no action now, and yet is worth knowing."""
     # Of the snapshot all pages share: among ten thousand accounts a look of one's own would cost more than the rest.
     rows = [line.row for line in _ui.hub().glances.latest().lines]
-    notes = [telling.few_seats(account), telling.old_key(account, _ui.hub().clock.now())]
+    now = _ui.hub().clock.now()
+    notes = [telling.few_seats(account, now, _seats_earlier(account)), telling.old_key(account, now)]
     if ahead := telling.older_than(account, rows):
         version, label = ahead
         notes.append(
@@ -240,7 +248,7 @@ def _facts(account: Account) -> dict[str, str]:
         "Organization": account.organization_id,
         "Server": showing.server_line(facts.server_kind, facts.server_version),
         "Members": showing.members_line(facts.members),
-        "Seats": telling.seats_words(account),
+        "Seats": telling.seats_words(account, _ui.hub().clock.now(), _seats_earlier(account)),
         "TLS": facts.tls_version or unknown,
         "Certificate of": facts.certificate_subject or unknown,
         "Issued by": facts.certificate_issuer or unknown,

@@ -361,6 +361,17 @@ def test_what_changed_is_kept_newest_first(hub: Hub, account_id: str) -> None:
     assert len(hub.past.changes(account_id)) == 3
 
 
+def test_how_many_seats_were_taken_is_known_later(hub: Hub, account_id: str) -> None:
+    """Every number is kept, however it comes and goes; who looks for causes is only told of seats bought."""
+    for day, taken in enumerate((12, 12, 13, 12, 13, 18), 1):
+        keep(hub, account_id, well(day * 24 * 60, light=False, seats=20 + day // 6, members={"confirmed": taken}))
+    at = [hub.past.seats_taken(account_id, NOON + (day + 0.5) * DAY) for day in range(7)]
+    assert at == [12, 12, 12, 13, 12, 13, None]
+    assert [(found.what, found.before, found.after) for found in hub.past.changes(account_id)] == [
+        ("seats", "20", "21")
+    ]
+
+
 # ---- erasing, and taking over what was
 
 

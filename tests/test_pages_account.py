@@ -529,6 +529,22 @@ def test_worth_knowing(account: Account) -> None:
     assert "Healthy" in badge(visitor)
 
 
+def test_seats_over_time(account: Account) -> None:
+    """The facts tell how many were taken a month ago, and who runs out of them soon is told before."""
+    now = hub().clock.now()
+    facts = {"server_kind": "official", "members": {"confirmed": 16, "invited": 2}, "seats": 20}
+    change_row(account.id, facts=json.dumps(facts), linked_at=now - timedelta(days=90))
+    with hub().store.database.write() as con:
+        con.execute(
+            "INSERT INTO change(account_id, at, what, before, after) VALUES (?, ?, 'seats_taken', '12', '18')",
+            (account.id, round((now - timedelta(days=9)).timestamp() * 1000)),
+        )
+    visitor = page(account)
+    assert "18 of 20 taken, as counted; 30 days ago 12" in visitor.text
+    assert "18 of 20 seats are taken, 6 more than 30 days ago: 2 are left." in visitor.text
+    assert "What changed" not in visitor.text
+
+
 def test_unlinked_while_the_page_is_open(account: Account) -> None:
     """A page that refreshes itself says that its account is gone."""
     visitor = page(account)

@@ -317,6 +317,17 @@ def test_what_people_want_to_know_is_a_change() -> None:
     assert found == ("certificate", "R11, ends 2026-12-23 (abababababab)", "R11, ends 2027-02-21 (cdcdcdcdcdcd)")
 
 
+def test_seats_are_followed_where_they_are_reported() -> None:
+    """Bought and taken, each by itself; where none are bought, nobody needs to know how many are taken."""
+    cloud = replace(FACTS, seats=20, members={"confirmed": 12, "invited": 1, "revoked": 4})
+    after = replace(cloud, seats=25, members={"confirmed": 14, "invited": 1, "revoked": 9})
+    assert [found[1:] for found in changes.of_facts(cloud, after, NOON)] == [
+        ("seats", "20", "25"),
+        ("seats_taken", "13", "15"),
+    ]
+    assert list(changes.of_facts(replace(cloud, seats=None), replace(after, seats=None), NOON)) == []
+
+
 def test_noise_is_no_change() -> None:
     """Addresses rotate, lists break and mend, and what is learned for the first time was not otherwise before."""
     assert changed(addresses=("192.0.2.2",), latency_ms=7, members={"confirmed": 3}) == []

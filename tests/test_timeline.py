@@ -238,7 +238,35 @@ def test_a_server_is_old_beside_a_newer_one(mine: str | None, theirs: str | None
 )
 def test_few_seats_are_told_before_none_is_left(members: dict[str, int] | None, seats: int | None, words: str) -> None:
     """Invited, accepted and confirmed members take seats; what is not reported is not guessed."""
-    assert telling.few_seats(account(facts=Facts(members=members, seats=seats))) == words
+    assert telling.few_seats(account(facts=Facts(members=members, seats=seats)), NOON, None) == words
+
+
+@pytest.mark.parametrize(
+    ("taken", "earlier", "words"),
+    [
+        (18, 12, "18 of 20 seats are taken, 6 more than 30 days ago: 2 are left."),
+        (18, 16, "18 of 20 seats are taken, 2 more than 30 days ago: 2 are left."),
+        (18, 17, ""),
+        (18, 19, ""),
+        (10, 1, ""),
+        (19, 20, "19 of 20 seats are taken: 1 is left."),
+        (20, 18, "20 of 20 seats are taken, 2 more than 30 days ago: nobody more can be invited."),
+    ],
+)
+def test_seats_that_go_fast_are_told_sooner(taken: int, earlier: int, words: str) -> None:
+    """Where as many again as in the last month are not left, it is said before nearly all are taken."""
+    who = account(facts=Facts(members={"confirmed": taken}, seats=20))
+    assert telling.few_seats(who, NOON, earlier) == words
+
+
+def test_seats_are_told_with_what_they_were() -> None:
+    """Beside the present number that of a month ago, or of when the account was linked, if it was another."""
+    who = account(facts=Facts(members={"confirmed": 18, "revoked": 3}, seats=20))
+    assert telling.seats_words(who, NOON, None) == telling.seats_words(who, NOON, 18) == "18 of 20 taken, as counted"
+    assert telling.seats_words(who, NOON, 12) == "18 of 20 taken, as counted; 30 days ago 12"
+    assert telling.seats_words(replace(who, linked_at=NOON - 3 * DAY), NOON, 12).endswith("; 3 days ago 12")
+    assert telling.seats_words(replace(who, linked_at=NOON), NOON, 12) == "18 of 20 taken, as counted"
+    assert telling.seats_words(account(), NOON, 12) == "not reported"
 
 
 def test_an_old_key_is_recalled_after_a_year() -> None:

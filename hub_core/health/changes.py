@@ -19,8 +19,11 @@ VAULT: Final = "vault"
 CERTIFICATE: Final = "certificate"
 IDENTITY_ADDRESS: Final = "identity_address"
 API_ADDRESS: Final = "api_address"
+SEATS: Final = "seats"
+SEATS_TAKEN: Final = "seats_taken"
+"""Kept for what it was at a time; who looks for causes is not shown every colleague that comes or goes."""
 
-KEYS: Final = (SERVER, VERSION, VAULT, CERTIFICATE, IDENTITY_ADDRESS, API_ADDRESS)
+KEYS: Final = (SERVER, VERSION, VAULT, CERTIFICATE, IDENTITY_ADDRESS, API_ADDRESS, SEATS, SEATS_TAKEN)
 """What can change, beside the answer to each list of the public API, whose key is its path."""
 
 
@@ -33,7 +36,10 @@ def of_facts(before: Facts, after: Facts, at: datetime) -> Iterator[Change]:
         SERVER: (_server(before), _server(after)),
         VERSION: (before.server_version, after.server_version),
         VAULT: (before.vault, after.vault),
+        SEATS: (_number(before.seats), _number(after.seats)),
     }
+    if after.seats is not None:
+        pairs[SEATS_TAKEN] = (_number(before.seats_taken), _number(after.seats_taken))
     if before.certificate_sha256 != after.certificate_sha256:
         pairs[CERTIFICATE] = (_certificate(before), _certificate(after))
     for path in before.capabilities.keys() & after.capabilities.keys():
@@ -56,6 +62,10 @@ def _changed(pairs: dict[str, tuple[str | None, str | None]], at: datetime) -> I
     for what, (before, after) in sorted(pairs.items()):
         if before and after and before != after:
             yield Change(at, what, before, after)
+
+
+def _number(of: int | None) -> str | None:
+    return None if of is None else str(of)
 
 
 def _server(facts: Facts) -> str | None:

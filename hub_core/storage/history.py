@@ -7,6 +7,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from hub_core.errors import NotFound
+from hub_core.health import changes
 from hub_core.history import Beat, Change, Incident, Stretch
 from hub_core.model import Transition, Trigger
 from hub_core.storage import codec, codes, statements
@@ -73,12 +74,21 @@ class History:
         ]
 
     def changes(self, account_id: str, limit: int) -> list[Change]:
-        """Return an account's changed facts, newest first."""
+        """Return an account's changed facts, newest first, but for how many seats are taken."""
         rows = self._rows(
-            "SELECT at, what, before, after FROM change WHERE account_id = ? ORDER BY at DESC, id DESC LIMIT ?",
-            (account_id, limit),
+            "SELECT at, what, before, after FROM change WHERE account_id = ? AND what <> ? "
+            "ORDER BY at DESC, id DESC LIMIT ?",
+            (account_id, changes.SEATS_TAKEN, limit),
         )
         return [Change(codec.moment(at), what, before, after) for at, what, before, after in rows]
+
+    def seats_taken(self, account_id: str, at: datetime) -> int | None:
+        """Return how many seats of an account were taken at a time, if that has changed since."""
+        rows = self._rows(
+            "SELECT before FROM change WHERE account_id = ? AND what = ? AND at > ? ORDER BY at, id LIMIT 1",
+            (account_id, changes.SEATS_TAKEN, codec.to_ms(at)),
+        )
+        return int(rows[0][0]) if rows else None
 
     def incidents(
         self, *, account_id: str | None, open_only: bool, since: datetime | None, limit: int

@@ -6,6 +6,7 @@ import json
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
+from hub_core.health import changes
 from hub_core.history import DOWN, IN_TROUBLE, Beat
 from hub_core.model import Status, Trigger
 from hub_core.storage import codec, codes, statements
@@ -160,15 +161,15 @@ def _continued(story: list[list[Any]], at: int, status: Status, reason: Reason |
 
 
 def _insert_changes(con: sqlite3.Connection, account_id: str, found: Iterable[Change]) -> None:
-    """Store changed facts, but not what has come and gone before lately."""
+    """Store changed facts, but not what has come and gone before lately; how many seats are taken, always."""
     for change in found:
         at = codec.to_ms(change.at)
         lately = at - codec.span_ms(_SAME_CHANGE)
         con.execute(
             "INSERT INTO change(account_id, at, what, before, after) SELECT :id, :at, :what, :before, :after "
-            "WHERE NOT EXISTS (SELECT 1 FROM change WHERE account_id = :id AND at > :lately AND what = :what "
-            "AND before = :before AND after = :after)",
-            {"id": account_id, "lately": lately, **change._asdict(), "at": at},
+            "WHERE :what = :counted OR NOT EXISTS (SELECT 1 FROM change WHERE account_id = :id AND at > :lately "
+            "AND what = :what AND before = :before AND after = :after)",
+            {"id": account_id, "lately": lately, "counted": changes.SEATS_TAKEN, **change._asdict(), "at": at},
         )
 
 

@@ -102,6 +102,8 @@ CHANGES: Final[Mapping[str, str]] = MappingProxyType(
         "certificate": "Certificate",
         "identity_address": "Identity address",
         "api_address": "API address",
+        "seats": "Seats bought",
+        "seats_taken": "Seats taken",
     }
 )
 """What a fact is called that a check found to be other than before; a list of the public API is in `PATHS`."""
