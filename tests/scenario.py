@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from hub_core.bitwarden.regions import region
 from hub_core.health.rhythm import Rhythm
+from hub_core.health.usual import QUICK_NEEDED, SLOW_NEEDED
 from hub_core.model import Endpoints, Reason, RegionId, Status
 from tests.world import Kind, Organization, Server, Trouble
 
@@ -216,6 +217,7 @@ def morning(start: datetime, mix: Mix) -> Scenario:
     paused(made, "down while paused", hosted[6], begins=3.5, ends=4.4, down=(3.6, 4.1))
     killed(made, at=4.7, minutes=3)
     wrong_clock(made, begins=5.0, ends=5.4, by=2 * HOUR)
+    no_fresh_tokens(made, "no fresh tokens for 45 minutes", made.of("shared"), begins=1.0)
     return made
 
 
@@ -245,6 +247,7 @@ def week(start: datetime, mix: Mix) -> Scenario:
     made.refusal("organization disabled for two days", eu[1], begins=72, mended=120)
     offline(made, begins=100, ends=100.4)
     wrong_clock(made, begins=104, ends=104.5, by=-2 * HOUR)
+    slow(made, "answers take 9 s for 4 hours", hosted[6], begins=84, ends=88)
     window(made, "down in a window of another day", hosted[5], begins=110, ends=114, down=(110.5, 113))
     for n in range(10):
         made.outage(
@@ -295,6 +298,24 @@ def certificate(made: Scenario, name: str, who: Organization, *, begins: float, 
     made.cases.append(
         Case(name, [who], *times, Status.DEGRADED, reasons, ROUND + SLACK, ROUND + SLACK, "the next check", down=False)
     )
+
+
+def slow(made: Scenario, name: str, who: Organization, *, begins: float, ends: float) -> None:
+    """Let a server take long for each answer, once it is known what is usual there."""
+    times = made.at(begins), made.at(ends)
+    made.troubles.append(Trouble(Kind.SLOW, *times, server=who.server))
+    found, over = SLOW_NEEDED * ROUND + SLACK, QUICK_NEEDED * ROUND + SLACK
+    reasons = frozenset({Reason.SLOW})
+    made.cases.append(Case(name, [who], *times, Status.DEGRADED, reasons, found, over, "5 checks", down=False))
+
+
+def no_fresh_tokens(made: Scenario, name: str, who: Sequence[Organization], *, begins: float) -> None:
+    """Let the tokens that are kept be all there is, for less than they last."""
+    lasts = 45 * MINUTE
+    times = made.at(begins), made.at(begins) + lasts
+    made.deeds.append(Deed(times[0], "hold", who[0], lasts))
+    reasons, over = frozenset({Reason.KEY_OVERDUE}), made.catching_up(who)
+    made.cases.append(Case(name, who, *times, Status.DEGRADED, reasons, lasts, over, "8 light checks", down=False))
 
 
 def offline(made: Scenario, *, begins: float, ends: float) -> None:

@@ -193,6 +193,8 @@ class Simulation:
             begins = deed.at + timedelta(minutes=30)
             rule = Once(begins, begins + deed.span)
             self.hub.windows.add(Scope.ACCOUNT, account_id, rule, "simulated", actor="simulation")
+        elif deed.who and deed.what == "hold":
+            self.hub.store.budget.hold(deed.who.server.identity, self.time.shown() + deed.span)
         elif deed.who and deed.what == "rotate":
             deed.who.generation += 1
         elif deed.who:

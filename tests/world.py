@@ -37,6 +37,7 @@ PATIENCE_S = 5.0
 """How long a connection is waited for."""
 
 _LATENCY_S = 0.04
+_SLOW_S = 9.0
 _MARKS = {"content-type": "application/json", "x-frame-options": "SAMEORIGIN", "x-content-type-options": "nosniff"}
 _MEMBERS = b'{"object":"list","data":[{"id":"m1","status":2},{"id":"m2","status":0}]}'
 _EMPTY = b'{"object":"list","data":[]}'
@@ -57,6 +58,7 @@ class Kind(StrEnum):
     CERTIFICATE_ENDS = "certificate ends soon"
     CERTIFICATE_ENDED = "certificate ended"
     TOO_MANY = "told to wait"
+    SLOW = "slow"
     OFFLINE = "the hub is offline"
 
 
@@ -238,8 +240,8 @@ class MadeUp(Session):
         limit: int = 0,
     ) -> Answer:
         """Answer a read."""
-        await asyncio.sleep(_LATENCY_S)
         wrong = self._world.suffers(self._server)
+        await asyncio.sleep(_SLOW_S if Kind.SLOW in wrong else _LATENCY_S)
         if Kind.NO_ANSWER in wrong or self._world.suffers(None):
             await asyncio.sleep(PATIENCE_S)
             _fail(Reason.ANSWER_TIMEOUT)
@@ -303,7 +305,8 @@ class MadeUp(Session):
         self._world.traffic.requests += 1
         time = self._world.time
         dated = {**headers, "date": format_datetime(time.true().replace(microsecond=0), usegmt=True)}
-        return Answer(status, Headers(dated), body, round(_LATENCY_S * 1000), time.shown())
+        took = _SLOW_S if Kind.SLOW in self._world.suffers(self._server) else _LATENCY_S
+        return Answer(status, Headers(dated), body, round(took * 1000), time.shown())
 
 
 _WRONG_SECRET = (
