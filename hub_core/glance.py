@@ -68,6 +68,9 @@ class Glances:
         self._mark = 0
         self._stored: dict[str, Line] = {}
         self._lines: dict[str, GlanceLine] = {}
+        self._hours: set[int] = set()
+        """In which they were read: time alone changes the uptime of those of another hour."""
+        self._open: tuple[Window, ...] = ()
 
     def latest(self, *, fresh: bool = False) -> Glance:
         """Return the state of all accounts: two seconds old at most, or of now if `fresh`; raises StorageError.
@@ -94,10 +97,13 @@ class Glances:
         now, mark = self._clock.now(), self._store.database.mark()
         hour = hour_of(now)
         stored = self._stored
-        if before is None or mark != self._mark or any(line.hour != hour for line in stored.values()):
+        if before is None or mark != self._mark or self._hours - {hour}:
             stored = self._store.lines(stored, now)
-        self._lines = self._drawn(stored, self._windows.open_now(now))
-        self._stored, self._mark = stored, mark
+            self._hours = {line.hour for line in stored.values()}
+        open_now = self._windows.open_now(now)
+        if stored is not self._stored or open_now != self._open:
+            self._lines = self._drawn(stored, open_now)
+        self._stored, self._mark, self._open = stored, mark, open_now
         made = Glance(
             before.version if before else 0,
             before.at if before else now,
@@ -112,7 +118,7 @@ class Glances:
         """Return the lines to show; those that are as before are the same objects."""
         drawn = {}
         for account_id, line in stored.items():
-            maintenance = any(concerns(window, account_id, line.row.tags) for window in windows)
+            maintenance = bool(windows) and any(concerns(window, account_id, line.row.tags) for window in windows)
             made = self._lines.get(account_id)
             if made is None or line is not self._stored.get(account_id) or made.maintenance is not maintenance:
                 made = GlanceLine(line.row, line.pulse, line.latencies, line.uptime, line.incident, maintenance)

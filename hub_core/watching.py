@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
 from hub_core.health.queue import time_for
@@ -45,6 +46,7 @@ class Watching:
         self._workload = Workload(store.database)
         self._notices = Notices(store.database)
         self.rhythm = rhythm
+        self._holds = lru_cache(rhythm.holds)
 
     def stale(self, of: AccountRow | Account) -> bool:
         """Tell whether an account's status is too old to believe."""
@@ -52,7 +54,7 @@ class Watching:
             checked_at, rests_until = of.standing.checked_at, of.rests_until
         else:
             checked_at, rests_until = of.checked_at, of.rests_until
-        holds = self.rhythm.holds(of.neighbours)
+        holds = self._holds(of.neighbours)
         if checked_at and rests_until:  # nobody tries sooner, so what was found holds as long
             holds += max(rests_until - checked_at, timedelta())
         return is_stale(checked_at, of.lifecycle, now=self._clock.now(), holds=holds)

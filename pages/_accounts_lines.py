@@ -37,6 +37,10 @@ class Lines(NamedTuple):
     """How many accounts are shown by each word."""
     needs: tuple[Need, ...]
     """What needs a person, worst first."""
+    tags: tuple[str, ...]
+    """Those that occur, in the order of the alphabet."""
+    regions: frozenset[str]
+    """Those that occur."""
 
 
 def lines(*, fresh: bool = False) -> Lines:
@@ -51,8 +55,18 @@ def lines(*, fresh: bool = False) -> Lines:
     shown.sort(key=lambda line: (showing.RANK[line.text.word], line.seen.row.label.casefold()))
     same = last is not None and last.glance.version == glance.version and last.all == tuple(shown)
     generation = last.generation + (not same) if last else 0
-    found = Counter(line.text.word for line in shown)
-    kept[:] = [Lines(generation, glance, now, tuple(shown), found, tuple(needing(shown)))]
+    kept[:] = [
+        Lines(
+            generation,
+            glance,
+            now,
+            tuple(shown),
+            Counter(line.text.word for line in shown),
+            tuple(needing(shown)),
+            tuple(sorted({tag for line in shown for tag in line.seen.row.tags}, key=str.casefold)),
+            frozenset(line.seen.row.region for line in shown),
+        )
+    ]
     return kept[0]
 
 

@@ -6,7 +6,7 @@ import math
 import time
 from typing import TYPE_CHECKING, Any, Final
 
-import pandas as pd
+import pyarrow as pa  # type: ignore[import-untyped]
 import streamlit as st
 
 from hub_core import showing, telling, texts
@@ -110,7 +110,7 @@ def table(lines: Lines, filtered: Sequence[Line], chosen: Filter, *, asked: bool
         state.pop("table_before", None)
     state.table_rows, state.table_shows = rows, (chosen, page)
     st.dataframe(
-        _frame(lines.generation, chosen, page, _ui.hub().clock.now().date().isoformat(), part),
+        _kept(lines.generation, chosen, page, _ui.hub().clock.now().date().isoformat(), part),
         key="accounts_table",
         hide_index=True,
         row_height=_ROW_HEIGHT,
@@ -123,10 +123,9 @@ def table(lines: Lines, filtered: Sequence[Line], chosen: Filter, *, asked: bool
 
 def export(filtered: Sequence[Line]) -> None:
     """Offer what is shown as a file."""
-    rows = [line.seen.row for line in filtered]
     st.download_button(
-        "Export CSV", lambda: to_csv(rows, now=_ui.hub().clock.now()), "accounts.csv", "text/csv", key="export_csv",
-        icon=":material/download:", on_click="ignore",
+        "Export CSV", lambda: to_csv([line.seen.row for line in filtered], now=_ui.hub().clock.now()), "accounts.csv",
+        "text/csv", key="export_csv", icon=":material/download:", on_click="ignore",
     )  # fmt: skip
 
 
@@ -218,35 +217,39 @@ def _on_a_telephone() -> bool:
 
 
 @st.cache_resource(show_spinner=False, max_entries=16)
-def _frame(generation: int, chosen: Filter, page: int, day: str, _lines: Sequence[Line]) -> pd.DataFrame:  # noqa: ARG001 - what the frame is kept by
-    return frame(_lines, _ui.hub().clock.now())
+def _kept(generation: int, chosen: Filter, page: int, day: str, _lines: Sequence[Line]) -> pa.Table:  # noqa: ARG001 - what it is kept by
+    return columns(_lines, _ui.hub().clock.now())
 
 
-def frame(lines: Sequence[Line], now: datetime) -> pd.DataFrame:
-    """Return the rows of the table; nothing in it is an age, so that it stays true while it is not redrawn."""
+def columns(lines: Sequence[Line], now: datetime) -> pa.Table:
+    """Return the rows of the table; nothing in it is an age, so that it stays true while it is not redrawn.
+
+    As it is sent: what Streamlit would have to convert, it would convert for everybody who watches, each time.
+    """
     seen = [line.seen for line in lines]
     rows = [line.seen.row for line in lines]
     marked = {word: [text] for word, text in _MARKED.items()}
     menu = [CHECK, OPEN, RELINK, EDIT, PAUSE, UNLINK]
     paused_menu = [OPEN, RESUME, RELINK, EDIT, UNLINK]
-    return pd.DataFrame(
+    words, moment = pa.list_(pa.string()), pa.timestamp("ms", "UTC")
+    return pa.table(
         {
-            "Status": [marked[line.text.word] for line in lines],
-            "Account": [row.label for row in rows],
-            "Actions": [paused_menu if paused(row) else menu for row in rows],
-            "Cause": [_cause(line) for line in lines],
-            "Last 30 checks": [_pulse.bar(one.pulse) if one.pulse else None for one in seen],
+            "Status": pa.array([marked[line.text.word] for line in lines], words),
+            "Account": pa.array([row.label for row in rows], pa.string()),
+            "Actions": pa.array([paused_menu if paused(row) else menu for row in rows], words),
+            "Cause": pa.array([_cause(line) for line in lines], pa.string()),
+            "Last 30 checks": pa.array([_pulse.bar(one.pulse) if one.pulse else None for one in seen], pa.string()),
             "Up 24 h": _percent([one.uptime.day for one in seen]),
             "Up 7 d": _percent([one.uptime.week for one in seen]),
             "Up 30 d": _percent([one.uptime.month for one in seen]),
-            "Latency": [_pulse.spark(one.latencies) for one in seen],
-            "ms": pd.array([row.latency_ms for row in rows], dtype="Int64"),
-            "Last success": pd.Series([row.link_proven_at for row in rows], dtype="datetime64[ms, UTC]"),
-            "Key proven": pd.Series([row.key_proven_at for row in rows], dtype="datetime64[ms, UTC]"),
-            "Cert.": pd.array(
-                [(row.certificate_ends - now).days if row.certificate_ends else None for row in rows], dtype="Int64"
+            "Latency": pa.array([_pulse.spark(one.latencies) for one in seen], pa.string()),
+            "ms": pa.array([row.latency_ms for row in rows], pa.int64()),
+            "Last success": pa.array([row.link_proven_at for row in rows], moment),
+            "Key proven": pa.array([row.key_proven_at for row in rows], moment),
+            "Cert.": pa.array(
+                [(row.certificate_ends - now).days if row.certificate_ends else None for row in rows], pa.int64()
             ),
-            "Tags": [", ".join(row.tags) for row in rows],
+            "Tags": pa.array([", ".join(row.tags) for row in rows], pa.string()),
         }
     )
 
@@ -262,5 +265,5 @@ def _cause(line: Line) -> str:
     return f"In maintenance. {cause}".strip() if line.seen.maintenance else cause
 
 
-def _percent(shares: Sequence[float | None]) -> pd.Series:
-    return pd.Series(list(map(telling.percent, shares)), dtype="Float64")
+def _percent(shares: Sequence[float | None]) -> pa.Array:
+    return pa.array(map(telling.percent, shares), pa.float64())

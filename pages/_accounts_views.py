@@ -65,9 +65,6 @@ class Filter(NamedTuple):
 
 def choose(lines: Lines) -> Filter:
     """Show views, search and filters, kept in the address, and return what was chosen."""
-    rows = [line.seen.row for line in lines.all]
-    tags = sorted({tag for row in rows for tag in row.tags}, key=str.casefold)
-    here = {row.region for row in rows}
     with st.container(horizontal=True):
         view = st.selectbox("View", list(_VIEWS), key="view", bind="query-params", width=200)
         search = st.text_input(
@@ -77,16 +74,16 @@ def choose(lines: Lines) -> Filter:
         wanted_regions = (
             st.multiselect(
                 "Region",
-                [r.id.value for r in regions.REGIONS if r.id in here],
+                [r.id.value for r in regions.REGIONS if r.id in lines.regions],
                 format_func=lambda region: regions.region(RegionId(region)).name,
                 key="in",
                 bind="query-params",
                 width=200,
             )
-            if len(here) > 1
+            if len(lines.regions) > 1
             else []
         )
-        wanted_tags = st.multiselect("Tag", tags, key="tag", bind="query-params", width=200) if tags else []
+        wanted_tags = st.multiselect("Tag", lines.tags, key="tag", bind="query-params", width=200) if lines.tags else []
     words = st.pills(
         "Status",
         [word for word in showing.RANK if lines.found[word]],

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import streamlit as st
 
 from hub_core import showing
@@ -16,6 +18,11 @@ from pages import (
     _live,
     _ui,
 )
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from hub_core.needing import Line
 
 state = st.session_state
 
@@ -43,7 +50,7 @@ def live() -> None:
         icon=":material/refresh:",
         on_click=_wish,
         disabled=_check_all.running(),
-        args=([line.seen.row.id for line in filtered if not _accounts_lines.paused(line.seen.row)],),
+        args=(filtered,),
     )
     _accounts_table.table(lines, filtered, chosen, asked=asked)
     with st.container(horizontal=True, vertical_alignment="center"):
@@ -57,8 +64,8 @@ def live() -> None:
             _accounts_table.export(filtered)
 
 
-def _wish(account_ids: list[str]) -> None:
-    state.checking = account_ids
+def _wish(lines: Sequence[Line]) -> None:
+    state.checking = [line.seen.row.id for line in lines if not _accounts_lines.paused(line.seen.row)]
 
 
 if _accounts_wall.wanted():

@@ -54,7 +54,7 @@ class Workload:
         self._database = database
 
     def waiting(self, now: datetime) -> list[Waiting]:
-        """Return, for each identity origin with active accounts, what is due there.
+        """Return what is due or runs, for each identity origin where anything is.
 
         Whether a token is kept is only known to the process that watches; it is taken to be where the key was proven
         since that process began to watch, less than 55 minutes ago.
@@ -62,13 +62,14 @@ class Workload:
         at = codec.to_ms(now)
         with self._database.read() as con:
             rows = con.execute(
-                "WITH work AS (SELECT identity_origin AS origin, next_at, "  # noqa: S608 - own words
-                f"{HELD} OR {CLAIMED} AS runs, "
-                "next_at <= :at OR next_at > :at + :far AS due, "
+                # Of thousands of accounts few are due: only theirs are looked up.
+                "WITH turn AS MATERIALIZED (SELECT account_id, next_at, key_at, "  # noqa: S608 - own words
+                f"next_at <= :at OR next_at > :at + :far AS due, {HELD} OR {CLAIMED} AS runs FROM schedule), "
+                "work AS (SELECT identity_origin AS origin, next_at, due, runs, "
                 "coalesce(key_at <= :at OR key_at > :at + :far, 1) AS key, "
                 "coalesce(key_proven_at >= max(:at - :kept, "
                 "(SELECT coalesce(max(since), 0) FROM lease WHERE name = 'watch')), 0) AS token "
-                "FROM schedule JOIN account ON id = account_id WHERE lifecycle = :active) "
+                "FROM turn CROSS JOIN account ON id = account_id WHERE (due OR runs) AND lifecycle = :active) "
                 "SELECT work.origin, count(*) FILTER (WHERE due AND NOT runs AND token AND NOT key) AS light, "
                 "count(*) FILTER (WHERE due AND NOT runs AND token AND key) AS key, "
                 "count(*) FILTER (WHERE due AND NOT runs AND NOT token) AS bare, "
