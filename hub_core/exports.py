@@ -21,6 +21,11 @@ if TYPE_CHECKING:
     from hub_core.trail import Deed
 
 _FORMULA_STARTS = "=+-@\uff1d\uff0b\uff0d\uff20"
+_COLUMNS = (
+    *("id", "label", "region", "organization", "identity", "lifecycle", "status", "reason", "cause", "since"),
+    *("checked_at", "key_proven_at", "server", "version", "latency_ms", "certificate_ends", "certificate_days", "tags"),
+)
+"""Of a table of accounts, also of an empty one."""
 _BREAKS = ("\t", "\r", "\n")
 
 
@@ -66,13 +71,14 @@ def to_json(rows: Sequence[AccountRow], *, now: datetime) -> str:
 def to_csv(rows: Sequence[AccountRow], *, now: datetime) -> str:
     """Return accounts as CSV, every text cell safe against formulas."""
     values = [as_values(row, now=now) for row in rows]
-    return _csv([{**value, "tags": ", ".join(value["tags"])} for value in values])
+    return _csv([{**value, "tags": ", ".join(value["tags"])} for value in values], _COLUMNS)
 
 
-def _csv(values: Sequence[dict[str, Any]]) -> str:
+def _csv(values: Sequence[dict[str, Any]], columns: Sequence[str] = ()) -> str:
     out = io.StringIO()
-    if values:
-        writer = csv.DictWriter(out, values[0])
+    names = columns or list(values[0] if values else ())
+    if names:
+        writer = csv.DictWriter(out, names)
         writer.writeheader()
         for value in values:
             writer.writerow({k: safe_cell(str(v)) if isinstance(v, str) else v for k, v in value.items()})

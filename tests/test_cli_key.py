@@ -66,7 +66,7 @@ def test_key_status_tells_ids_and_places_and_no_material(cli: Terminal) -> None:
     assert set(ran.json) == {
         *("master_id", "source", "place", "data_key_id", "data_key_made", "secrets", "locked", "warnings"),
     }
-    assert (ran.json["source"], ran.json["secrets"], ran.json["locked"]) == ("made file", 1, 0)
+    assert (ran.json["source"], ran.json["secrets"], ran.json["locked"]) == ("own file", 1, 0)
     key = (cli.config / "master.key").read_text("utf-8").strip()
     assert key not in ran.text
     told = cli("key", "status")

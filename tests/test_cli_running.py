@@ -84,6 +84,43 @@ def test_every_command_has_help(cli: Terminal) -> None:
         assert (command.help or "").splitlines()[0].endswith((".", ",")), name
 
 
+def test_no_summary_in_a_list_of_commands_is_cut() -> None:
+    """At 80 columns the first sentence about each command is there to its end."""
+    for group in (linkhub, *(one for one in linkhub.commands.values() if isinstance(one, click.Group))):
+        room = 78 - 6 - max(map(len, group.commands))
+        cut = [name for name, one in group.commands.items() if one.get_short_help_str(room).endswith("...")]
+        assert cut == [], group.name
+
+
+NOTHING_THERE = (
+    *(("list",), ("check", "--all"), ("incidents",), ("export",), ("key", "verify"), ("key", "rotate"), ("doctor",)),
+    *(("maintenance", "list"), ("channel", "list"), ("token", "list"), ("key", "status")),
+)
+NOBODY_THERE = (
+    *(("show", "x"), ("check", "x"), ("relink", "x"), ("edit", "x", "--label", "y"), ("pause", "x"), ("resume", "x")),
+    *(("unlink", "x", "--label", "x"), ("badge", "on", "x"), ("badge", "off", "x"), ("acknowledge", "1")),
+    *(("maintenance", "remove", "1"), ("channel", "show", "x"), ("channel", "test", "x"), ("channel", "enable", "x")),
+    *(
+        ("channel", "disable", "x"),
+        ("channel", "remove", "x"),
+        ("channel", "deliveries", "x"),
+        ("token", "revoke", "x"),
+    ),
+)
+
+
+def test_every_command_is_there_when_nothing_is_linked(cli: Terminal) -> None:
+    """On an empty installation those about all of it end well with a sentence, those about one thing with 2."""
+    for words in NOTHING_THERE:
+        ran = cli(*words)
+        assert (ran.code, bool(ran.text.strip())) == (0, True), words
+    for words in NOBODY_THERE:
+        ran = cli(*words)
+        assert (ran.code, ran.out) == (2, ""), words
+        assert re.search(r"There is no such |There is no maintenance|No account", ran.err), (words, ran.err)
+    assert cli("list").err.startswith("No account is linked yet.")
+
+
 @pytest.mark.parametrize("arguments", [(), ("nonsense",), ("list", "--nonsense"), ("show",), ("key",)])
 def test_wrong_usage_ends_with_2(cli: Terminal, arguments: tuple[str, ...]) -> None:
     """Usage is on standard error, and nothing is on standard output."""
@@ -180,6 +217,7 @@ def test_the_sandbox_serves_until_end_of_input(cli: Terminal) -> None:
         assert told[-1]
     assert f"https://127.0.0.1:{cli.port}" in told[0]
     assert any(MEADOW.client_id in line for line in told)
+    assert any("Meadow Bakery (--sandbox-server us)" in line for line in told)
     assert cli.link(MEADOW, label="Meadow").code == 0
     process.stdin.write("fault Meadow disable\nnonsense\n")
     process.stdin.flush()

@@ -99,8 +99,8 @@ def test_json_keeps_text_as_it_is() -> None:
 
 
 def test_no_accounts_is_no_error() -> None:
-    """An empty hub exports an empty table."""
-    assert to_csv([], now=NOW) == ""
+    """An empty hub exports an empty table, with the head of any other."""
+    assert to_csv([], now=NOW).splitlines() == to_csv([ROW], now=NOW).splitlines()[:1]
     assert json.loads(to_json([], now=NOW)) == []
 
 

@@ -66,7 +66,7 @@ def test_a_new_installation_gets_a_key_and_opens_with_it_again(store: Store, set
     again = keychain(store, settings)
     assert secret_of(store, again, account()) == CANARY
     told = again.status()
-    assert (told.source, told.secrets, told.locked, told.warnings) == ("made file", 1, 0, ())
+    assert (told.source, told.secrets, told.locked, told.warnings) == ("own file", 1, 0, ())
     assert told.place == str(settings.config / "master.key")
     assert told.master_id == again.master.id == store.ring()[0].kek_id
 

@@ -83,7 +83,7 @@ def test_the_first_run_makes_a_key_file(home: Settings) -> None:
     """Without any source and any sealed secret, a key file is made that only its owner can use."""
     found = find_key(home, needed=NOTHING)
     path = home.config / "master.key"
-    assert (found.source, found.place, found.warnings) == ("made file", str(path), ())
+    assert (found.source, found.place, found.warnings) == ("own file", str(path), ())
     assert (mode_of(path), mode_of(path.parent), mode_of(path.parent.parent)) == (0o600, 0o700, 0o700)
     assert names_in(home.config) == ["master.key"]
     assert path.stat().st_nlink == 1

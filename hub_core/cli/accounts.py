@@ -75,7 +75,7 @@ def show(*, account: str, as_json: bool) -> None:
 @click.option("--tag", "tags", multiple=True, help="Check those with this tag that are not paused; may be repeated.")
 @json_option
 def check(*, accounts: tuple[str, ...], every: bool, tags: tuple[str, ...], as_json: bool) -> int:
-    """Check accounts now, with a fresh token each; exit code 1 unless all are healthy or limited."""
+    """Check accounts now, with a fresh token each. Exit code 1 unless all are healthy or limited."""
     if sum(map(bool, (accounts, every, tags))) != 1:
         raise click.UsageError("Name the accounts to check, or give --all, or --tag.")
     with open_hub() as hub:
@@ -118,7 +118,7 @@ def resume(*, account: str) -> None:
 @account_argument
 @click.option("--label", help="The account's exact label, as confirmation; asked for if not given.")
 def unlink(*, account: str, label: str | None) -> None:
-    """Erase an account with its secret and its history, at once and for good."""
+    """Erase an account, its secret and its history, at once. Nothing brings them back but a backup."""
     with open_hub() as hub:
         row = find(hub.accounts(), account)
         typed = ask(label, prompt=f"Type the label to confirm ({output.plain(row.label)})", option="--label")

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 @click.command
 @click.argument("target", type=click.Path(path_type=Path))
 def backup(*, target: Path) -> None:
-    """Copy the database to TARGET, a folder or a file that does not exist, with a manifest beside it.
+    """Copy the database, with a manifest beside it. TARGET is a folder, or a file that does not exist.
 
     The master key is not in it: keep that elsewhere. Without it a backup restores history, and every organization has
     to be given its key again.

@@ -30,7 +30,7 @@ _channel_argument = click.argument("channel")
 
 @click.group
 def channel() -> None:
-    """Look after channels, through which people are told when a link fails; CHANNEL is a name or an id."""
+    """Look after channels, through which people are told. CHANNEL is a name or an id."""
 
 
 @channel.command
@@ -64,7 +64,7 @@ def channel() -> None:
 @click.option("--daily", "daily_at", default="", help="Gather messages and send them once a day, such as 08:00.")
 @click.option("--summary", "summary_at", default="", help="Send a summary of everything once a day, such as 08:00.")
 def add(*, name: str, apprise: bool, address_file: Path | None, secret_file: Path | None, **typed: Any) -> None:
-    """Add a channel; its address is piped in, read from --address-file, or asked for without being shown."""
+    """Add a channel. Its address is piped in, read from --address-file, or asked for without being shown."""
     form = ChannelForm(
         name=name,
         kind=Kind.APPRISE if apprise else Kind.WEBHOOK,
@@ -136,7 +136,7 @@ def remove(*, channel: str) -> None:
 @channel.command
 @_channel_argument
 def enable(*, channel: str) -> None:
-    """Switch a channel on again; what happened meanwhile is not made up for."""
+    """Switch a channel on again. What happened meanwhile is not made up for."""
     _switch(channel, enabled=True)
 
 

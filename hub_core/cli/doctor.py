@@ -25,7 +25,7 @@ _ICONS: Final[Mapping[Level, str]] = MappingProxyType({Level.OK: "✓", Level.NO
 @click.command
 @json_option
 def doctor(*, as_json: bool) -> int:
-    """Examine settings, database, keys and machine; works also when they are broken."""
+    """Examine settings, database, keys and machine. Works also when they are broken."""
     settings: dict[str, str] = {}
     try:
         read = Settings.from_env()

@@ -144,7 +144,7 @@ def _unlocked(labels: dict[str, str], locked: set[str]) -> Iterator[Finding]:
         names = ", ".join(label for account_id, label in labels.items() if account_id in locked)
         yield problem("secrets", f"{len(locked)} of {len(labels)} cannot be opened: {names}", "Relink these accounts.")
     else:
-        yield ok("secrets", f"all {len(labels)} open")
+        yield ok("secrets", f"all {len(labels)} open" if labels else "none is stored yet")
 
 
 def _key(settings: Settings) -> Iterator[Finding]:

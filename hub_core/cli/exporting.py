@@ -32,6 +32,8 @@ def export(*, kind: str, as_json: bool, target: Path | None, force: bool) -> Non
         text = exports.to_json(rows, now=now) + "\n" if as_json or kind == "json" else exports.to_csv(rows, now=now)
         if target is None:
             click.echo(text, nl=False)
+            if not rows:
+                output.say("No account is linked yet.")
             return
-        write_private(target, text, replace=force)
+        write_private(target, text, replace=force, instead="--force replaces it.")
         output.show(f"Wrote {len(rows)} {'account' if len(rows) == 1 else 'accounts'} to {target}.")

@@ -50,7 +50,7 @@ def incidents(*, open_only: bool, account: str | None, as_json: bool) -> None:
 @click.argument("incident", type=click.IntRange(min=1, max=2**63 - 1))
 @click.option("--note", default="", help="What your colleagues should know.")
 def acknowledge(*, incident: int, note: str) -> None:
-    """Say that you look after an incident: it sends no more reminders. Without --note its note stays."""
+    """Say that you look after an incident. It sends no more reminders. Without --note its note stays."""
     with open_hub() as hub:
         try:
             known = hub.past.incident(incident)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from dataclasses import asdict
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -16,6 +17,7 @@ from hub_core.cli.rekeying import rekey_into
 from hub_core.clock import Clock
 from hub_core.errors import MasterKeyError
 from hub_core.model import Secret
+from hub_core.showing import moment
 from hub_core.storage.keys import recovery_sheet
 from hub_core.storage.seal import MasterKey
 
@@ -27,13 +29,13 @@ _PLACES: Final = {"environment": "LINKHUB_KEY", "command": "LINKHUB_KEY_COMMAND"
 
 @click.group
 def key() -> None:
-    """Look after the master key, which opens every stored secret, and the data keys it wraps."""
+    """Look after the master key. It opens every stored secret, by the data keys it wraps."""
 
 
 @key.command
 @json_option
 def status(*, as_json: bool) -> int:
-    """Show which keys are in use, where the master key is kept, and how many secrets open; no key material."""
+    """Show the keys in use, where they are kept, and what they open. No key material is shown."""
     with open_hub() as hub:
         found = hub.keychain.status()
         if as_json:
@@ -44,7 +46,7 @@ def status(*, as_json: bool) -> int:
                     "Master key": found.master_id,
                     "Kept in": f"{found.source}: {found.place}",
                     "Data key": found.data_key_id,
-                    "Made": found.data_key_made,
+                    "Made": moment(datetime.fromisoformat(found.data_key_made)),
                     "Secrets": str(found.secrets),
                     "Locked": str(found.locked),
                 }
@@ -56,7 +58,7 @@ def status(*, as_json: bool) -> int:
 
 @key.command
 def rotate() -> None:
-    """Make a new data key and seal every secret with it, all or none; the master key stays."""
+    """Make a new data key and seal every secret with it, all or none. The master key stays."""
     with open_hub() as hub:
         count = hub.keychain.rotate(actor=actor())
         output.show(f"Sealed {_secrets(count)} with a new data key.")
@@ -76,7 +78,7 @@ def rekey(*, key_file: Path | None, generate: bool) -> None:
         raise click.UsageError("Give --key-file or --generate, not both.")
     with open_hub() as hub:
         found = hub.keychain.status()
-        made = found.source == "made file"
+        made = found.source == "own file"
         if generate and not made:
             raise entry.Wrong(
                 f"The master key comes from {found.place}, which the hub cannot write. Make the new key where you keep "
@@ -112,13 +114,16 @@ def verify() -> int:
         for channel in hub.alerts.channels():
             if channel.id in channels:
                 output.show(f"✕ Channel “{channel.name}” ({channel.id}): its address cannot be opened; enter it again.")
-        output.show(f"{len(rows) - len(locked)} of {_secrets(len(rows))} can be opened.")
+        if rows:
+            output.show(f"{len(rows) - len(locked)} of {_secrets(len(rows))} can be opened.")
+        else:
+            output.show("No account is linked yet, so there is no secret of one.")
         return 1 if locked or channels else 0
 
 
 @key.command
 def export() -> int:
-    """Print the recovery sheet, the master key for paper; only to a terminal, and after asking."""
+    """Print the recovery sheet, the master key for paper. Only to a terminal, and after asking."""
     if not sys.stdout.isatty() or not entry.at_terminal():
         raise entry.Wrong("The recovery sheet is shown at a terminal only, never written to a file or a pipe.")
     with open_hub() as hub:
@@ -132,7 +137,7 @@ def export() -> int:
 @key.command
 @click.option("--i-lost-it", is_flag=True, help="Say that the master key is gone for good.")
 def reset(*, i_lost_it: bool) -> None:
-    """Erase every stored secret after the master key was lost; accounts and history stay and need their keys again."""
+    """Erase every stored secret after the master key was lost. Accounts and history stay, and need their keys again."""
     if not i_lost_it:
         raise entry.Wrong("This erases every stored secret. Say --i-lost-it if the master key is gone for good.")
     settings = read_settings()

@@ -63,7 +63,7 @@ def _with_place(command: Command) -> Command:
     "--sandbox-server",
     type=click.Choice([server.replace("_", "-") for server in ServerName]),
     default="us",
-    help="Which server of the sandbox is asked.",
+    help="Which server of the sandbox is asked; us if not given.",
 )
 @click.option("--client-id", help="“organization.” and 36 characters; asked for if not given.")
 @_secret_file_option
@@ -72,7 +72,7 @@ def _with_place(command: Command) -> Command:
 @click.option("--tag", "tags", multiple=True, help="A tag; may be repeated.")
 @click.option("--note", default="", help="A note.")
 def link(*, sandbox_server: str, secret_file: Path | None, paste: bool, **typed: Any) -> int:
-    """Verify an organization's API key and link it; nothing is stored unless it works.
+    """Verify an organization's API key and link it. Nothing is stored unless it works.
 
     The secret is piped in, read from --secret-file, or asked for without being shown.
     """
@@ -103,7 +103,7 @@ def link(*, sandbox_server: str, secret_file: Path | None, paste: bool, **typed:
 @account_argument
 @_secret_file_option
 def relink(*, account: str, secret_file: Path | None) -> int:
-    """Give an account its organization's new key; everything else stays.
+    """Give an account its organization's new key. Everything else stays.
 
     The secret is piped in, read from --secret-file, or asked for without being shown.
     """
@@ -126,7 +126,7 @@ def relink(*, account: str, secret_file: Path | None) -> int:
 @click.option("--tag", "tags", multiple=True, help="The new tags, all of them; may be repeated; empty for none.")
 @click.option("--note", help="A new note.")
 def edit(*, account: str, secret_file: Path | None, **typed: Any) -> int:
-    """Change an account's label, tags, note, address or CA certificate.
+    """Change an account's label, tags, note, address or own CA.
 
     Another address is verified first, and asks for the secret again: a stored secret is never sent to an address it
     was not given for.

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 @click.group
 def maintenance() -> None:
-    """Look after maintenance windows: checks go on and are recorded, and nobody is alerted."""
+    """Look after maintenance windows. Checks go on and are recorded, and nobody is alerted."""
 
 
 @maintenance.command
@@ -38,7 +38,7 @@ def maintenance() -> None:
 @click.option("--for", "length", help="How long it lasts, such as 2h, 90m or 1h 30m; with --weekly.")
 @click.option("--note", default="", help="What your colleagues should know.")
 def add(*, account: str | None, tag: str | None, every: bool, note: str, **rule: str | None) -> None:
-    """Add a window: once, --from and --until; or every week, --weekly with --at and --for."""
+    """Add a window. Once: --from and --until. Every week: --weekly, --at and --for."""
     if (account is not None) + (tag is not None) + every != 1:
         raise click.UsageError("Give one of --account, --tag and --all.")
     with open_hub() as hub:
@@ -74,7 +74,7 @@ def list_windows(*, as_json: bool) -> None:
 @maintenance.command
 @click.argument("window_id", metavar="ID", type=int)
 def remove(*, window_id: int) -> None:
-    """Remove a window, also while it is open; ID is as `linkhub maintenance list` shows it."""
+    """Remove a window, also while it is open. ID is as `linkhub maintenance list` shows it."""
     with open_hub() as hub:
         hub.windows.remove(window_id, actor=actor())
         output.show("Removed. From now on people are alerted again.")

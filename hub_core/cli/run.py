@@ -37,6 +37,8 @@ _SECRET_SHAPE: Final = re.compile(
     r"[A-Za-z0-9]{30}|[A-Za-z0-9]{43}|[A-Za-z0-9+/_-]{43}=|lh_[0-9a-f]{12}_[A-Za-z0-9_-]{43}"
 )
 _CLASSES: Final = (re.compile(r"[a-z]"), re.compile(r"[A-Z]"), re.compile(r"[0-9]"))
+_FIELDS: Final = {"target": "address"}
+"""Fields of forms that go by another name here."""
 _REFUSAL: Final = (
     "A secret does not belong on the command line: others on this machine can read it there, and the shell keeps it. "
     "Nothing was done. Pipe it in, name a file with --secret-file or --key-file, or let it be asked for. "
@@ -69,7 +71,7 @@ def _explain(error: Exception) -> int:
         return error.exit_code
     if isinstance(error, InvalidForm):
         for problem in error.errors:
-            say(f"{problem.field.replace('_', ' ')}: {problem.message}")
+            say(f"{_FIELDS.get(problem.field, problem.field.replace('_', ' '))}: {problem.message}")
         return USAGE
     if isinstance(error, HubError):
         say(str(error))

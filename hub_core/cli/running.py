@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 @click.command
 def serve() -> None:
-    """Serve the dashboard where LINKHUB_ADDRESS and LINKHUB_PORT say, until Ctrl-C."""
+    """Serve the dashboard, until Ctrl-C. LINKHUB_ADDRESS and LINKHUB_PORT say where."""
     # The settings are not read here: reading them takes LINKHUB_KEY out of the environment.
     command = launch.command()
     if not Path(command[-1]).exists():
@@ -36,7 +36,7 @@ def serve() -> None:
 
 @click.command
 def watch() -> None:
-    """Check every account on its rhythm, without the dashboard, until Ctrl-C."""
+    """Check accounts on their rhythm and tell people, until Ctrl-C. It needs no dashboard."""
     with _until_told() as told, open_hub() as hub:
         hub.start_watching()
         output.say("Watching. Accounts that stop or start working are told here.")
@@ -58,7 +58,7 @@ def _until_told() -> Iterator[threading.Event]:
 
 @click.command
 def sandbox() -> None:
-    """Serve the sandbox, the stand-in Bitwarden, until end of input or Ctrl-C; type help for its faults."""
+    """Serve the sandbox, the stand-in Bitwarden. Type help for its faults; end of input or Ctrl-C ends it."""
     settings = read_settings()
     host = SandboxHost(settings)
     with log_to_stderr(settings.log_level), closing(host):

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 @click.group
 def token() -> None:
-    """Look after API tokens, with which programs read /metrics and the JSON API."""
+    """Look after API tokens. With one a program reads /metrics or the JSON API."""
 
 
 @token.command
@@ -77,7 +77,7 @@ def list_tokens(*, as_json: bool) -> None:
 @token.command
 @click.argument("token_id", metavar="ID")
 def revoke(*, token_id: str) -> None:
-    """End an API token at once and for good; ID is as `linkhub token list` shows it."""
+    """End an API token at once and for good. ID is as `linkhub token list` shows it."""
     with open_hub() as hub:
         hub.access.revoke(token_id, actor=actor())
         output.show("Revoked. Whoever used this token is refused from now on.")
@@ -85,13 +85,13 @@ def revoke(*, token_id: str) -> None:
 
 @click.group
 def badge() -> None:
-    """Show an account's status, without its name, to anybody who has the badge's address."""
+    """Show an account's status to anybody who has the address. The badge does not name the account."""
 
 
 @badge.command
 @account_argument
 def on(*, account: str) -> None:
-    """Show an account's badge and print its path below the dashboard's address."""
+    """Show an account's badge and print its path. Put the dashboard's address in front."""
     with open_hub() as hub:
         row = find(hub.accounts(), account)
         hub.access.set_badge(row.id, True, actor=actor())

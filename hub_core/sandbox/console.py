@@ -20,7 +20,7 @@ clear <target> | clear all            switch faults off
 rotate <organization>                 replace a secret, as its owner can
 help                                  show this
 
-A target is a server (us, eu, self_hosted, vaultwarden), a client id, or the first word of an organization's name."""
+A target is a server (us, eu, self-hosted, vaultwarden), a client id, or the first word of an organization's name."""
 
 
 def list_faults() -> tuple[str, ...]:
@@ -61,8 +61,8 @@ def _command(sandbox: Sandbox, words: list[str]) -> str:  # noqa: PLR0911 - one 
 
 
 def _target(sandbox: Sandbox, word: str) -> str:
-    if word in list(ServerName):
-        return word
+    if (server := word.replace("-", "_")) in list(ServerName):
+        return server
     names = (word.lower(), word.lower().replace("_", " "))
     for organization in sandbox.organizations:
         name = organization.name.lower()
@@ -99,6 +99,6 @@ def _fault_line(fault: Fault) -> str:
 def _organization_lines(sandbox: Sandbox, organization: SandboxOrganization) -> str:
     on = ", ".join(sandbox.faults.on(organization.client_id)) or "none"
     return (
-        f"{organization.name} ({organization.server})\n  {organization.story}\n"
+        f"{organization.name} (--sandbox-server {organization.server.replace('_', '-')})\n  {organization.story}\n"
         f"  client_id      {organization.client_id}\n  client_secret  {organization.secret}\n  faults         {on}"
     )

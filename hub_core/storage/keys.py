@@ -54,7 +54,7 @@ class FoundKey:
 
     master: MasterKey
     source: str
-    """`environment`, `file`, `command`, `keyring` or `made file`."""
+    """`environment`, `file`, `command`, `keyring` or `own file`."""
     place: str
     warnings: tuple[str, ...] = ()
 
@@ -85,7 +85,7 @@ def find_key(
     except MasterKeyError as error:
         raise MasterKeyError(f"{place}: {error}{_need(needed)}") from None
     if needed - {master.id}:
-        kept = _kept_beside(Path(place), needed) if source in {"file", "made file"} else ""
+        kept = _kept_beside(Path(place), needed) if source in {"file", "own file"} else ""
         raise MasterKeyError(f"{place}: This is master key {master.id}.{_need(needed)}{kept}")
     return FoundKey(master=master, source=source, place=place, warnings=warnings)
 
@@ -135,7 +135,7 @@ def _source(
         return "command", "LINKHUB_KEY_COMMAND", partial(_run, settings.key_command, command_seconds)
     if settings.key_keyring:
         return "keyring", "LINKHUB_KEY_KEYRING", partial(_ask_key_store, key_store)
-    return "made file", str(settings.config / _FILE_NAME), made
+    return "own file", str(settings.config / _FILE_NAME), made
 
 
 def _need(needed: frozenset[str]) -> str:
