@@ -427,6 +427,14 @@ def test_readers_see_what_was_written_since_the_last_reading(database: Database)
             con.execute("SELECT * FROM missing")
 
 
+def test_readers_notice_that_the_file_is_gone(database: Database) -> None:
+    """A file that was taken away is not read on from a connection to what was there before."""
+    assert actions(database) == []
+    database.path.unlink()
+    with pytest.raises(StorageError, match="not there"):
+        actions(database)
+
+
 def test_nested_readers_do_not_share_a_moment(database: Database) -> None:
     """A reading inside a reading has a connection of its own, and more readers than are kept are served."""
     with ExitStack() as stack:

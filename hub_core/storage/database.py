@@ -83,6 +83,7 @@ class Database:
         try:
             with self._locked():
                 self._writer = self._opened(steps)
+            self._file = _identity(path)
         except BaseException:
             os.close(self._lock)
             raise
@@ -268,10 +269,18 @@ class Database:
             raise StorageError(f"The database {self.path} cannot be opened: it is damaged.{RESTORE}")
 
     def _lent(self) -> sqlite3.Connection:
-        """Return a reading connection that nobody uses."""
+        """Return a reading connection that nobody uses, to the file that is there now: it may be gone."""
         with self._marking:
             con = self._idle.pop() if self._idle else None
-        return con or self._reader()
+        if con is None:
+            return self._reader()
+        try:
+            if _identity(self.path) == self._file:
+                return con
+        except OSError:
+            pass
+        con.close()
+        return self._reader()
 
     def _take_back(self, con: sqlite3.Connection) -> None:
         """Keep a reading connection for the next reader, unless there are enough."""
@@ -366,6 +375,11 @@ def _open_private(path: Path) -> int:
         return os.open(path, os.O_RDWR)
     os.fchmod(descriptor, 0o600)  # whatever the umask took away
     return descriptor
+
+
+def _identity(path: Path) -> tuple[int, int]:
+    found = path.stat()
+    return found.st_dev, found.st_ino
 
 
 def _flocked(descriptor: int) -> bool:
