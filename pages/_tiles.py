@@ -21,6 +21,8 @@ _COLORS: Final = {
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff\ufffe\uffff]")
 _PER_LETTER: Final = 0.56
 """Width of an average letter, as a part of the size of its font."""
+_ROUNDING: Final = 0.01
+"""A text whose size was chosen so that it just fits is not cut for a rounded digit."""
 
 
 def banner(left: str, right: str, color: str) -> str:
@@ -91,7 +93,7 @@ def _fitting(text: str, room: float, *, largest: float) -> float:
 
 def _cut(text: str, room: float, size: float) -> str:
     """Return as much of a text as fits."""
-    most = room / (_PER_LETTER * size)
+    most = room / (_PER_LETTER * size) + _ROUNDING
     if _width(text) <= most:
         return text
     kept = ""

@@ -84,3 +84,9 @@ def test_long_names_are_cut() -> None:
     """A name that does not fit ends in dots instead of running out of its tile."""
     assert "…</text>" in _tiles.trouble("Failing", "x" * 400, "cause", "", "red")
     assert "…" not in _tiles.trouble("Failing", "Meadow Bakery", "cause", "", "red")
+
+
+@pytest.mark.parametrize("length", range(1, 31))
+def test_names_that_were_made_to_fit_are_whole(length: int) -> None:
+    """A name whose letters were made smaller so that it just fits is shown to its last letter."""
+    assert "…" not in _tiles.trouble("Failing", "x" * length, "cause", "", "red")
