@@ -51,8 +51,9 @@ def show(lines: Lines) -> None:
         for number, need in enumerate(needs[:MOST]):
             _one(need, number)
         if len(needs) > MOST:
+            more = sum(len(need.lines) for need in needs[MOST:])
             st.button(
-                f"And {len(needs) - MOST} more",
+                f"And {more} more account{'' if more == 1 else 's'}",
                 type="tertiary",
                 key="needs_more",
                 on_click=_accounts_views.show_only,

@@ -191,7 +191,7 @@ def _columns() -> dict[str, Any]:
         "Status": column.MultiselectColumn(
             options=list(_MARKED.values()),
             color=[_COLORS[text.color] for text in showing.WORST_FIRST],
-            width=128,
+            width=140,
         ),
         # Streamlit greys what is pinned, so only where the other columns would push the name out of sight.
         "Account": column.TextColumn(width=140, pinned=_on_a_telephone()),
@@ -262,7 +262,7 @@ def _cause(line: Line) -> str:
         cause = "The stored secret was given up"
     else:
         cause = texts.REASONS[row.reason].title if row.reason else ""
-    return f"In maintenance. {cause}".strip() if line.seen.maintenance else cause
+    return ": ".join(filter(None, ("In maintenance", cause))) if line.seen.maintenance else cause
 
 
 def _percent(shares: Sequence[float | None]) -> pa.Array:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from datetime import timedelta
 from typing import TYPE_CHECKING
+from uuid import UUID
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
@@ -117,11 +118,19 @@ def test_more_than_fit_are_one_click_away() -> None:
     many(9, failing=8)
     visitor = Visitor()
     assert len(needs(visitor)) == 6
-    assert visitor.at.button("needs_more").label == "And 2 more"
+    assert visitor.at.button("needs_more").label == "And 2 more accounts"
     assert len(listed(visitor)) == 9
     visitor.press("needs_more")
     assert len(listed(visitor)) == 8
     assert visitor.value("view") == "Needs attention"
+
+
+def test_the_others_are_counted_by_account() -> None:
+    """What is not listed may be one line for many accounts; the button says how many accounts there are."""
+    many(13, failing=7)
+    for number in (10, 13):  # of one cloud, for one cause: one line for both
+        change_row(str(UUID(int=number, version=4)), status="degraded", reason="certificate_ends_soon")
+    assert Visitor().at.button("needs_more").label == "And 3 more accounts"
 
 
 def test_maintenance_needs_nobody() -> None:
@@ -132,7 +141,7 @@ def test_maintenance_needs_nobody() -> None:
     hub().windows.add(Scope.ACCOUNT, account.id, Once(now - SOME, now + SOME), "moving", actor="test")
     visitor = Visitor()
     assert needs(visitor) == []
-    assert visitor.at.dataframe[0].value["Cause"][0].startswith("In maintenance. ")
+    assert visitor.at.dataframe[0].value["Cause"][0].startswith("In maintenance: ")
 
 
 def test_nothing_is_called_calm_while_nobody_knows(monkeypatch: pytest.MonkeyPatch) -> None:
