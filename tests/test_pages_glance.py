@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from datetime import timedelta
 from typing import TYPE_CHECKING
-from uuid import UUID
 from urllib.parse import parse_qs, urlsplit
+from uuid import UUID
 
 import pytest
 
