@@ -63,7 +63,7 @@ def _list(account: Account) -> None:
                 state = "open now" if covers(window, now, hub.windows.zone) else "over" if _over(window, now) else ""
                 color = "blue" if state == "open now" else "gray"
                 mark = f" :{color}-badge[{state}]" if state else ""
-                st.markdown(f"**{rule_in_words(window.rule, hub.windows.zone)}**{mark}")
+                st.markdown(f"**{rule_in_words(window.rule, hub.windows.zone)} ({hub.windows.zone.key})**{mark}")
                 st.markdown(_ui.plain(f"{_scope(window)}{': ' if window.note else ''}{window.note}"))
             # A window for many accounts is not taken from all of them by way of one.
             if window.scope is Scope.ACCOUNT and st.button("Remove", key=f"window_remove_{window.id}"):

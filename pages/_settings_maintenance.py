@@ -47,7 +47,8 @@ def _line(window: Window, labels: dict[str, str]) -> None:
             window.scope, labels.get(window.target, "An account that was unlinked")
         )
         note = f"  \n{_ui.plain(window.note)}" if window.note else ""
-        st.markdown(f"**{_ui.plain(whose)}** · {words.rule_in_words(window.rule, zone)}{note}", width="stretch")
+        when = f"{words.rule_in_words(window.rule, zone)} ({zone.key})"
+        st.markdown(f"**{_ui.plain(whose)}** · {when}{note}", width="stretch")
         if covers(window, now, zone):
             st.badge("Open now", icon=":material/build_circle:", color="blue")
         elif isinstance(window.rule, Once) and window.rule.ends <= now:
@@ -93,7 +94,7 @@ def _form(labels: dict[str, str]) -> None:
                 begins = st.datetime_input("Begins", value=now, key="window_begins")
                 ends = st.datetime_input("Ends", value=now + timedelta(hours=2), key="window_ends")
         note = st.text_input("Note (optional)", key="window_note", placeholder="Colleagues see why nobody is told")
-        st.caption(f"Times are of the time zone {zone.key}. LINKHUB_TIMEZONE decides which.")
+        st.caption(f"Times are in {zone.key}. `LINKHUB_TIMEZONE` sets the time zone.")
         if not st.form_submit_button("Add", type="primary", key="window_go"):
             return
     rule = _weekly(days, at, minutes) if weekly else Once(moment(begins, zone), moment(ends, zone, last=True))

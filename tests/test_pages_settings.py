@@ -58,7 +58,7 @@ def test_adding_a_weekly_window_for_a_tag() -> None:
     (window,) = hub().windows.list()
     assert (window.scope, window.target) == (Whose.TAG, "prod")
     assert window.rule == Weekly(frozenset({0, 3}), 120, timedelta(hours=2))
-    assert "Mon, Thu at 02:00 for 2 h" in visitor.text
+    assert "Mon, Thu at 02:00 for 2 h (UTC)" in visitor.text
 
 
 def test_adding_a_window_for_one_account() -> None:
