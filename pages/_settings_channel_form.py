@@ -105,15 +105,18 @@ def _when(rules: Rules, one: str, errors: dict[str, str]) -> None:
         _clock("Quiet until", "quiet_until", quiet.ends if quiet else None, one, errors)
         _clock("Daily summary at", "summary_at", rules.summary_at, one, errors)
     with st.container(horizontal=True):
-        _number(
-            "Gather for minutes, 0: at once", "every_minutes", rules.every_minutes, one, errors, most=LONGEST_DIGEST
-        )
+        _number("Minutes to gather (0: none)", "every_minutes", rules.every_minutes, one, errors, most=LONGEST_DIGEST)
         _clock("Or gather, and send once a day at", "daily_at", rules.daily_at, one, errors)
         _number(
-            "Remind every hours, 0: never", "reminder_hours", rules.reminder_hours, one, errors, most=LONGEST_REMINDER
+            "Remind every … hours (0: never)",
+            "reminder_hours",
+            rules.reminder_hours,
+            one,
+            errors,
+            most=LONGEST_REMINDER,
         )
     st.markdown(
-        f"Times are of the time zone {_ui.plain(_ui.hub().settings.timezone)}. What falls into the quiet hours is sent "
+        f"Times are in {_ui.plain(_ui.hub().settings.timezone)}. What falls into the quiet hours is sent "
         "after them, in one message. Reminders stop once somebody acknowledges the incident."
     )
 

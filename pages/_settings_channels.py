@@ -53,12 +53,12 @@ def _channel(channel: Channel) -> None:
             )
             _state(channel)
             _buttons(channel)
+        tested = state.pop(f"channel_tested_{channel.id}", None)
         if channel.locked:
             st.warning("Its stored address was given up with the master key. Edit it and enter the address again.")
-        elif channel.stopped or channel.error:
+        elif channel.stopped or (channel.error and not (tested and not tested.well)):  # a failed test says the same
             since = f" Since {showing.moment(channel.failing_since)}." if channel.failing_since else ""
             st.error(_ui.plain(f"{channel.stopped or channel.error}{since}"))
-        tested = state.pop(f"channel_tested_{channel.id}", None)
         if tested:
             (st.success if tested.well else st.error)(_ui.plain(tested.sentence))
         _deliveries(channel)

@@ -112,7 +112,7 @@ def test_a_test_that_fails_is_shown(channel: Channel, inbox: Receiver) -> None:
     """A test message that is refused is shown as such, with the channel as failing and the message in its list."""
     inbox.status = 500
     visitor = page().press(f"channel_test_{channel.id}")
-    assert "“Ops” could not be reached. It answered 500." in visitor.texts("error")
+    assert visitor.texts("error") == ["“Ops” could not be reached. It answered 500."]
     assert "Failing" in visitor.text
     assert any("Alerts to “Ops” do not get through" in warning for warning in Visitor().texts("warning"))
     table = visitor.at.dataframe[0].value
