@@ -32,11 +32,11 @@ _NUMBER = re.compile(r"\d+")
 
 
 def share(of_time: float | None) -> str:
-    """Return a share as per cent, rounded down: only what never failed is called 100 %."""
+    """Return a share as per cent, rounded down: only what never failed is called 100%."""
     number = percent(of_time)
     if number is None:
         return NOT_JUDGED
-    return "100 %" if number == 100 else f"{number:.2f} %"  # noqa: PLR2004 - per cent
+    return "100%" if number == 100 else f"{number:.2f}%"  # noqa: PLR2004 - per cent
 
 
 def percent(of_time: float | None) -> float | None:

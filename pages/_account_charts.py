@@ -63,9 +63,9 @@ _FLOOR_OF_NOT_JUDGED: Final = 0.47
 _DAYS: Final = {
     "without trouble": Sign(":green[█]", _pulse.GREEN, 1.0),
     "degraded for a while": Sign(":orange[▇]", _pulse.AMBER, 0.88),
-    "down for less than 1 %": Sign(":orange[▅]", _pulse.AMBER, 0.62),
-    "down for 1 to 5 %": Sign(":red[▄]", _pulse.RED, 0.45),
-    "down for more than 5 %": Sign(":red[▂]", _pulse.RED, 0.3),
+    "down for less than 1%": Sign(":orange[▅]", _pulse.AMBER, 0.62),
+    "down for 1 to 5%": Sign(":red[▄]", _pulse.RED, 0.45),
+    "down for more than 5%": Sign(":red[▂]", _pulse.RED, 0.3),
     _NOT_JUDGED: Sign(":gray[–]", _pulse.GRAY + "66", 0.53),
 }
 """How a day is shown: color and height together, so that nobody has to tell colors apart."""
@@ -242,8 +242,8 @@ def day_kind(span: Period) -> str:
     if not down:
         return "degraded for a while" if span.degraded else "without trouble"
     if down < 0.01:  # noqa: PLR2004 - the numbers of the words
-        return "down for less than 1 %"
-    return "down for 1 to 5 %" if down <= 0.05 else "down for more than 5 %"  # noqa: PLR2004 - the numbers of the words
+        return "down for less than 1%"
+    return "down for 1 to 5%" if down <= 0.05 else "down for more than 5%"  # noqa: PLR2004 - the numbers of the words
 
 
 def _of_days(number: int) -> str:

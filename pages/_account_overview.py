@@ -9,7 +9,7 @@ import streamlit as st
 
 from hub_core import showing, telling, texts, timeline
 from hub_core.bitwarden import regions
-from hub_core.model import Stage
+from hub_core.model import Stage, Status
 from hub_core.watching import twins_among
 from pages import _account_charts, _account_view, _incident, _linked, _ui
 
@@ -40,7 +40,9 @@ def show(account_id: str) -> None:
     with left:
         _latency(account)
         _last_check(account, incidents)
-        st.subheader("What this key can read", anchor=False)
+        # A key that is refused reads nothing; what is known is of the time when it was not.
+        works = account.standing.status not in {Status.FAILING, Status.UNREACHABLE}
+        st.subheader("What this key can read" if works else "What this key could read when it worked", anchor=False)
         _capabilities(account)
     with right:
         _incidents(incidents)
@@ -118,14 +120,14 @@ def _day(account: Account) -> None:
     first = beats[0].at if beats else now
     paused = first > begins and any(hour.paused for hour in past.hours(account.id, 25) if hour.begins < first)
     missing = timeline.gaps(beats, begins=begins, ends=now, linked_at=account.linked_at, paused=paused)
-    st.subheader("Last 24 hours", anchor=False)
+    st.subheader("Last 24 hours (UTC)", anchor=False)
     judged = timeline.stood(beats, begins=begins, ends=now)
     shown = [beat for beat in beats if beat.at >= begins]
     _account_charts.heartbeat(shown, missing, judged, begins=begins, ends=ends)
 
 
 def _quarter(days: Sequence[Period]) -> None:
-    st.subheader(f"Last {len(days)} days", anchor=False)
+    st.subheader(f"Last {len(days)} days (UTC)", anchor=False)
     _account_charts.days(days)
     with st.expander("Day by day, as a table"):
         st.dataframe(
@@ -213,7 +215,7 @@ def stages(observations: Sequence[Observation]) -> None:
     st.table(
         {
             "Stage": [_ui.observation_line(seen, timed=False) for seen in observations],
-            "ms": [str(seen.ms) if seen.ms else "" for seen in observations],
+            "Time": [f"{seen.ms} ms" if seen.ms else "" for seen in observations],
             "Share": [f":blue[{'▬' * round(_LONGEST_BAR * seen.ms / longest)}]" for seen in observations],
         },
         border="horizontal",

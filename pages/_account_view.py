@@ -50,8 +50,9 @@ def head(account: Account) -> None:
             # Checked in the next run, before the head is drawn, so that nothing on the page shows what was.
             state.account_check = True
             st.rerun()
-        chosen = st.menu_button("More", ["Resume" if paused else "Pause", "Unlink"], key="more")
-    if chosen in {"Pause", "Resume"}:
+        resumed = paused and st.button("Resume", type="primary", icon=":material/play_circle:", key="resume")
+        chosen = st.menu_button("More", ["Unlink"] if paused else ["Pause", "Unlink"], key="more")
+    if resumed or chosen == "Pause":
         _actions.pause_or_resume(account.id, account.label, account.lifecycle)
         st.rerun()
     if chosen == "Unlink":

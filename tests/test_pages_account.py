@@ -337,8 +337,7 @@ def test_pause_and_resume(account: Account) -> None:
     assert "Paused" in badge(visitor)
     assert "Checks are paused: renewal <b>in May</b>" in visitor.texts("info")[0]
     assert "check_now" not in visitor.buttons
-    visitor.at.menu_button("more").click("Resume")
-    visitor.run()
+    visitor.press("resume")
     assert hub().account(account.id).lifecycle is Lifecycle.ACTIVE
     assert "Healthy" in badge(visitor)
 
@@ -421,7 +420,7 @@ def legends(visitor: Visitor) -> list[str]:
 
 @pytest.mark.parametrize(
     ("life", "day", "month"),
-    [(Life.DEGRADED, "100 %", "100 %"), (Life.FAILING, "0.00 %", "9"), (Life.PAUSED, "not judged", "100 %")],
+    [(Life.DEGRADED, "100%", "100%"), (Life.FAILING, "0.00%", "9"), (Life.PAUSED, "not judged", "100%")],
 )
 def test_uptime(life: Life, day: str, month: str) -> None:
     """Uptime is told for a day, a week and a month; what was not judged is no number."""
@@ -459,6 +458,19 @@ def test_a_pause_and_a_stop_of_the_hub_are_told_apart() -> None:
     assert "hub not running 23 h" in legends(page(paused))[0]
 
 
+@pytest.mark.parametrize(
+    ("life", "heading"),
+    [
+        (Life.LIMITED, "What this key can read"),
+        (Life.FAILING, "What this key could read when it worked"),
+        (Life.UNREACHABLE, "What this key could read when it worked"),
+    ],
+)
+def test_what_a_key_reads_is_past_while_it_is_down(life: Life, heading: str) -> None:
+    """A key that is refused, or that nobody can try, is not said to read anything now."""
+    assert [text for text in page(lived(life)).texts("subheader") if text.startswith("What this key")] == [heading]
+
+
 def test_days_can_be_read_as_a_table() -> None:
     """Every day is a row too, the latest first, for whoever cannot see the bars."""
     account, before = lived(Life.FLAPPING), hub().clock.now()
@@ -466,7 +478,7 @@ def test_days_can_be_read_as_a_table() -> None:
     assert len(frame) == 90
     # Midnight may pass while the page is made.
     assert frame["Day (UTC)"][0] in {f"{at:%Y-%m-%d}" for at in (before, hub().clock.now())}
-    assert "down for 1 to 5 %" in set(frame["Found"])
+    assert "down for 1 to 5%" in set(frame["Found"])
     assert frame["Found"][89] == "not judged"
 
 

@@ -98,7 +98,7 @@ def test_seconds_are_no_gap() -> None:
 
 @pytest.mark.parametrize(
     ("of_time", "words"),
-    [(None, "not judged"), (1.0, "100 %"), (0.999999, "99.99 %"), (0.9995, "99.95 %"), (0.0, "0.00 %")],
+    [(None, "not judged"), (1.0, "100%"), (0.999999, "99.99%"), (0.9995, "99.95%"), (0.0, "0.00%")],
 )
 def test_only_what_never_failed_is_called_a_hundred(of_time: float | None, words: str) -> None:
     """Shares are cut off, not rounded up, and what was not judged is no number."""
