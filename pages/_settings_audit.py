@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any, Final
 
 import pandas as pd
 import streamlit as st
 
 from hub_core import exports
+from hub_core.health.maintenance import Once, Scope, Weekly
+from hub_core.texts.windows import rule_in_words
 from pages import _ui
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from hub_core.trail import Deed
 
 _MOST: Final = 1000
@@ -64,7 +69,21 @@ def _whose(deed: Deed) -> str:
 
 
 def _detail(deed: Deed) -> str:
+    if deed.action == "maintenance add":
+        return _window(deed.detail)
     return ", ".join(f"{name.replace('_', ' ')}: {_words(value)}" for name, value in deed.detail.items())
+
+
+def _window(told: Mapping[str, Any]) -> str:
+    """Return for whom and when a window was added, as the maintenance pages say it."""
+    zone = _ui.hub().windows.zone
+    rule = (
+        Once(datetime.fromisoformat(told["begins"]), datetime.fromisoformat(told["ends"]))
+        if "begins" in told
+        else Weekly(frozenset(told["days"]), told["minute"], timedelta(seconds=told["seconds"]))
+    )
+    whose = "all accounts" if told["scope"] == Scope.ALL else f"{told['scope']} {told['of']}"
+    return f"for {whose}: {rule_in_words(rule, zone)} ({zone.key})"
 
 
 def _words(value: object) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from datetime import timedelta
+from datetime import UTC, timedelta
 from typing import TYPE_CHECKING
 
 import pytest
@@ -15,6 +15,7 @@ from hub_core.health.maintenance import Once, Weekly
 from hub_core.health.maintenance import Scope as Whose
 from hub_core.model import Secret
 from hub_core.settings import Settings
+from hub_core.texts.windows import rule_in_words
 from tests.paging import Visitor, hub, link, own_hub
 
 if TYPE_CHECKING:
@@ -36,6 +37,19 @@ def page(part: str) -> Visitor:
 
 
 # ---- maintenance
+
+
+def test_windows_are_told_alike_in_the_audit_trail() -> None:
+    """Who looks up who added a window reads when it is open in the words of the page it was added on."""
+    page("Maintenance").press("window_go")
+    visitor = page("Maintenance").type(window_scope=Whose.TAG, window_kind="Every week")
+    visitor.fill(window_tag="prod", window_days=[0, 3]).press("window_go")
+    once = hub().windows.list()[0].rule
+    assert isinstance(once, Once)
+    assert list(page("Audit").at.dataframe[0].value["Detail"]) == [
+        "for tag prod: Mon, Thu at 02:00 for 2 h (UTC)",
+        f"for all accounts: {rule_in_words(once, UTC)} (UTC)",
+    ]
 
 
 def test_adding_a_window_for_all() -> None:
