@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from hub_core.bitwarden.address import Understood, parse_pair, parse_server
-from hub_core.bitwarden.credentials import parse_key
+from hub_core.bitwarden.credentials import missing_secret, parse_key
 from hub_core.bitwarden.regions import region
 from hub_core.bitwarden.tls import parse_ca
 from hub_core.errors import InputError, InvalidForm
@@ -86,6 +86,8 @@ def read(form: Form, *, sandbox: Endpoints | None = None, plaintext_hosts: Colle
 
     place = collect(lambda: read_server(form, sandbox=sandbox, plaintext_hosts=plaintext_hosts))
     parsed = collect(lambda: parse_key(form.client_id, form.secret))
+    if not form.client_id.strip() and not form.secret.strip():
+        errors.append(missing_secret())  # reading a key stops at its first mistake
     label = collect(lambda: read_label(form.label))
     ca_pem = collect(lambda: read_ca(form.ca))
     if place and parsed and place.organization_id not in {None, parsed.key.organization_id}:

@@ -72,6 +72,11 @@ def test_every_mistake_is_told_at_once() -> None:
     }
 
 
+def test_an_empty_form_asks_for_all_it_needs() -> None:
+    """Whoever sends the form empty is told everything that is missing at once, the secret too."""
+    assert set(reasons(Form(region=RegionId.US))) == {"client_id", "secret", "label"}
+
+
 @pytest.mark.parametrize(
     ("changes", "field", "reason"),
     [

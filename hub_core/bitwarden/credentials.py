@@ -148,6 +148,11 @@ def parse_key(client_id: str, secret: str) -> ParsedKey:
     return ParsedKey(ApiKey(canonical, Secret(proof)), (*id_notes, *secret_notes, *notes), warnings)
 
 
+def missing_secret() -> InputError:
+    """Return what is said of an empty client secret."""
+    return _wrong_secret(Reason.SECRET_MISSING, "Paste the client secret: the 30 characters below the client ID.")
+
+
 def with_prefix(text: str) -> str:
     """Return `organization.<uuid>` for a uuid that lacks the prefix, or part of it; any other text cleaned only."""
     bare = clean(text)[0]
@@ -266,7 +271,7 @@ def _guess(text: str) -> str:
 
 def _check_secret(secret: str) -> tuple[Reason, ...]:
     if not secret:
-        raise _wrong_secret(Reason.SECRET_MISSING, "Paste the client secret: the 30 characters below the client ID.")
+        raise missing_secret()
     if any(character in BLANKS for character in secret):
         raise _wrong_secret(
             Reason.SECRET_MALFORMED,
