@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from hub_core.storage.store import AccountRow
 
 NOT_JUDGED = "not judged"
+DASHBOARD = "dashboard"
+"""Who is said to have done what was done on a page."""
 ROTATE_AFTER_DAYS = 365
 """From this age on a key's rotation is recalled; nothing at Bitwarden makes a key expire."""
 FEW_SEATS_LEFT = 0.95
@@ -78,12 +80,17 @@ def seen_by(incident: Incident) -> str:
     return incident.acknowledged_by if incident.acknowledged_at else ""
 
 
+def by_whom(actor: str) -> str:
+    """Return by whom something was done; on the pages nobody signs in, so nobody has a name there."""
+    return "on the dashboard" if actor == DASHBOARD else f"by {actor}"
+
+
 def story_lines(incident: Incident) -> list[tuple[datetime, str]]:
     """Return what happened in an incident, each with its time, in the order it happened."""
     lines = [(incident.opened_at, "Opened" + (" during maintenance; nobody was told" if incident.maintenance else ""))]
     lines += [(at, f"{texts.STATUSES[status].word}: {cause(reason)}") for at, status, reason in incident.story]
     if incident.acknowledged_at:
-        lines.append((incident.acknowledged_at, f"Acknowledged by {incident.acknowledged_by}"))
+        lines.append((incident.acknowledged_at, f"Acknowledged {by_whom(incident.acknowledged_by)}"))
     if incident.closed_at:
         lines.append((incident.closed_at, f"Closed after {lasted_words(incident, incident.closed_at)}"))
     return sorted(lines, key=lambda line: line[0])

@@ -130,7 +130,7 @@ def _incident_button(account: Account) -> None:
     """Lead to the open incident, to be acknowledged, or say who has seen it."""
     incident = next(iter(_ui.hub().past.incidents(account_id=account.id, open_only=True, limit=1)), None)
     if incident:
-        seen = f"Seen by {incident.acknowledged_by}" if incident.acknowledged_at else "Acknowledge"
+        seen = f"Seen {telling.by_whom(incident.acknowledged_by)}" if incident.acknowledged_at else "Acknowledge"
         if st.button(_ui.plain(seen), key="acknowledge", icon=":material/visibility:"):
             _incident.ask(incident.id)
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 import streamlit as st
 
-from hub_core import showing, texts
+from hub_core import showing, telling, texts
 from hub_core.model import Remedy, Status
 from pages import _accounts_lines, _accounts_views, _ui
 
@@ -76,7 +76,7 @@ def _calm(lines: Lines) -> None:
 def _one(need: Need, number: int) -> None:
     with st.container(horizontal=True, vertical_alignment="center", gap="small", key=f"need_{number}"):
         badge = f":{need.text.color}-badge[:material/{need.text.icon}: {need.text.word}]"
-        seen = f" :gray[· seen by {_ui.plain(need.seen_by)}]" if need.seen_by else ""
+        seen = f" :gray[· seen {_ui.plain(telling.by_whom(need.seen_by))}]" if need.seen_by else ""
         st.markdown(f"{badge} **{_ui.plain(need.title)}**: {_ui.plain(need.cause)}{seen}", width="stretch")
         if need.since:
             st.badge(_ui.when(need.since), color="gray", help=f"Since {showing.moment(need.since)}")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 import streamlit as st
 
-from hub_core import showing, texts
+from hub_core import showing, telling, texts
 from hub_core.bitwarden import regions
 from hub_core.model import RegionId
 from hub_core.needing import needs_attention
@@ -51,7 +51,8 @@ def show() -> None:
         with st.grid(_SOME, min_column_width=150, key="wall_groups"):
             for name, (well, number) in groups.items():
                 color = "green" if well == number else "gray"
-                _draw(_tiles.count(f"✓ {well} of {number}", name, color), f"{name}: {well} of {number} work")
+                words = f"{well} of {number} {'works' if well == 1 else 'work'}"
+                _draw(_tiles.count(f"✓ {words}" if well == number else words, name, color), f"{name}: {words}")
 
 
 # ---- inside
@@ -72,7 +73,7 @@ def _banner(lines: Lines) -> None:
 
 def _trouble(need: Need) -> None:
     since = f"for {texts.duration((_ui.hub().clock.now() - need.since).total_seconds())}" if need.since else ""
-    seen = f"seen by {need.seen_by}" if need.seen_by else ""
+    seen = f"seen {telling.by_whom(need.seen_by)}" if need.seen_by else ""
     below = " · ".join(part for part in (since, seen) if part)
     many = f"{len(need.lines)} accounts: " if need.host else ""
     status = f"{need.text.mark} {need.text.word}"

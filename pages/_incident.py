@@ -75,7 +75,7 @@ def _head(incident: Incident) -> str:
     word = f":{text.color}[{text.mark} {text.word}]"
     lasted = telling.lasted_words(incident, now)
     opened = incident.opened_at.strftime("%Y-%m-%d %H:%M UTC")
-    seen = f" · seen by {_ui.plain(incident.acknowledged_by)}" if incident.acknowledged_at else ""
+    seen = f" · seen {_ui.plain(telling.by_whom(incident.acknowledged_by))}" if incident.acknowledged_at else ""
     return f"{word} {_ui.plain(telling.cause(incident.reason))} · {opened} · {lasted}{seen}"
 
 
@@ -90,7 +90,8 @@ def _dialog(incident: Incident) -> None:
         st.markdown(f"**{_ui.plain(incident.label)}**", width="content")
         _ui.badge(telling.incident_status(incident))
         if incident.acknowledged_at:
-            st.badge(f"Seen by {_ui.plain(incident.acknowledged_by)}", icon=":material/visibility:", color="gray")
+            seen = f"Seen {_ui.plain(telling.by_whom(incident.acknowledged_by))}"
+            st.badge(seen, icon=":material/visibility:", color="gray")
     opened, lasted = showing.moment(incident.opened_at), telling.lasted_words(incident, now)
     st.markdown(f"Opened {opened}; it lasted {lasted}." if incident.closed_at else f"Open since {opened}: {lasted}.")
     _explanation(incident)

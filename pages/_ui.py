@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from hub_core import texts
+from hub_core import telling, texts
 from hub_core.health.checks import Waiting
 from hub_core.hub import Hub
 from hub_core.model import Observation, Outcome, Stage
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from hub_core.glance import Glance
     from hub_core.texts import Explanation, StatusText
 
-ACTOR = "dashboard"
+ACTOR = telling.DASHBOARD
 """Who is written into the audit trail: there is no sign-in yet."""
 
 _WORTH_TELLING = timedelta(minutes=1)

@@ -306,7 +306,7 @@ def test_wall_shows_trouble_large_and_the_rest_as_counts() -> None:
     assert head.startswith("2 of 3 need somebody. Last refreshed ")
     assert first.startswith("Failing: Harbor Clinic, Bitwarden no longer accepts this key, since 20")
     assert second.startswith("Degraded: Alpine Logistics")
-    assert counts == ["customer: 0 of 2 work", "own: 1 of 1 work"]
+    assert counts == ["customer: 0 of 2 work", "own: 1 of 1 works"]
 
 
 def test_wall_has_nothing_to_press() -> None:
@@ -316,7 +316,7 @@ def test_wall_has_nothing_to_press() -> None:
     assert not visitor.at.button
     assert not visitor.at.selectbox
     assert not visitor.at.get("page_link")
-    assert tiles(visitor) == [tiles(visitor)[0], "Sandbox: 1 of 1 work"]
+    assert tiles(visitor) == [tiles(visitor)[0], "Sandbox: 1 of 1 works"]
     assert tiles(visitor)[0].startswith("Nothing needs you: 1 linked")
 
 

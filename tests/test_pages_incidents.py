@@ -162,7 +162,7 @@ def test_acknowledging_with_a_note() -> None:
     assert visitor.texts("toast") == ["Acknowledged"]
     assert "incident_acknowledge" not in visitor.buttons
     assert listed(visitor, "Acknowledged") == ["dashboard"]
-    assert "Seen by dashboard" in {b.label for b in Visitor("account.py", account=account.id).at.button}
+    assert "Seen on the dashboard" in {b.label for b in Visitor("account.py", account=account.id).at.button}
 
 
 def test_the_note_is_changed_later() -> None:
