@@ -94,7 +94,7 @@ def _form(labels: dict[str, str]) -> None:
                 begins = st.datetime_input("Begins", value=now, key="window_begins")
                 ends = st.datetime_input("Ends", value=now + timedelta(hours=2), key="window_ends")
         note = st.text_input("Note (optional)", key="window_note", placeholder="Colleagues see why nobody is told")
-        st.caption(f"Times are in {zone.key}. `LINKHUB_TIMEZONE` sets the time zone.")
+        st.caption(f"Times are in {zone.key}. LINKHUB_TIMEZONE sets the time zone.")
         if not st.form_submit_button("Add", type="primary", key="window_go"):
             return
     rule = _weekly(days, at, minutes) if weekly else Once(moment(begins, zone), moment(ends, zone, last=True))
