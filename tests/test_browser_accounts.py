@@ -89,6 +89,8 @@ def test_refreshing_disturbs_nobody(stage: Stage) -> None:
         grid = tab.page.locator(GRID)
         grid.scroll_into_view_if_needed()
         grid.evaluate("grid => { grid.scrollTop = 400 }")
+        below = tab.page.locator("[data-testid=stDataFrame] [data-testid^=glide-cell][data-testid$='-12']")
+        below.first.wait_for(state="attached")
         box = grid.bounding_box()
         assert box
         tab.page.mouse.click(box["x"] + 200, box["y"] + 200)

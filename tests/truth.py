@@ -141,6 +141,8 @@ class Judge:
         if not (case.told and case.status in TOLD_BY_DEFAULT):
             return []
         late = case.ends + case.recover + _later(case)
+        if case.most == 1 and (end := self._end_of(case, who)):
+            late = min(late, end.seen + _later(case))  # what comes then is of another case
         return [one for one in self._run.tellings[who.number] if case.begins <= one.seen <= late]
 
     def _told(self, case: Case, who: Organization) -> Iterator[str]:
