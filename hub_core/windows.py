@@ -69,6 +69,8 @@ class Windows:
         if isinstance(rule, Weekly):
             rule = replace(rule, lasts=timedelta(seconds=round(rule.lasts.total_seconds())))
         target = _target(scope, target)
+        if any((one.scope, one.target, one.rule) == (scope, target, rule) for one in self._table.all()):
+            raise _wrong("begins" if isinstance(rule, Once) else "days", "There is such a window already.")
         try:
             made = self._table.add(scope, target, rule, one_line(note)[:NOTE_LIMIT], at=now, actor=actor)
         except NotFound:

@@ -73,8 +73,18 @@ def _metrics(account: Account) -> None:
         st.metric("Latency", latency, border=True, help="First read answer of the last check")
         st.metric("Members", members, border=True, help=f"Seats: {seats}")
     with st.container(horizontal=True):
-        for label, at in (("Link proven", standing.link_proven_at), ("Key proven", standing.key_proven_at)):
-            st.metric(label, _ui.when(at), border=True, help=showing.moment(at))
+        if standing.status is Status.LIMITED and standing.link_proven_at is None:
+            st.metric("Link proven", "not offered", border=True, help="The server has nothing that the key could read.")
+        else:
+            st.metric(
+                "Link proven",
+                _ui.when(standing.link_proven_at),
+                border=True,
+                help=showing.moment(standing.link_proven_at),
+            )
+        st.metric(
+            "Key proven", _ui.when(standing.key_proven_at), border=True, help=showing.moment(standing.key_proven_at)
+        )
         st.metric("Next check", when, border=True, help=why)
         st.metric("Certificate", _certificate_left(account), border=True, help=showing.moment(facts.certificate_ends))
     st.caption(f"{why} {showing.unseen(_ui.hub(), account)}" if when not in {"paused", "on request"} else why)
@@ -204,9 +214,9 @@ def _last_check(account: Account, incidents: Sequence[Incident]) -> None:
     if reached is None:
         st.markdown("Nothing is proven at present.")
     else:
-        rung = f"step {list(Stage).index(reached) + 1} of {len(Stage)}"
+        rung = f"stage {list(Stage).index(reached) + 1} of {len(Stage)}"
         span = f", since {showing.moment(since)}, {_ui.when(since)}" if since else ""
-        st.markdown(f"Furthest proof: **{texts.STAGES[reached].done}** ({rung}){span}.")
+        st.markdown(f"It got as far as: **{texts.STAGES[reached].done}** ({rung}){span}.")
 
 
 def stages(observations: Sequence[Observation]) -> None:

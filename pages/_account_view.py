@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Final, Literal
 
 import streamlit as st
 
@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from hub_core.storage.rows import StoredCheck
 
 state = st.session_state
+
+_WITH_FORM: Final = frozenset({Remedy.RELINK, Remedy.EDIT_SERVER, Remedy.CHOOSE_REGION})
+"""Remedies that a form of the Account page is for."""
 
 
 def fresh(account_id: str) -> Account:
@@ -44,8 +47,7 @@ def head(account: Account) -> None:
             st.badge(_ui.plain(tag), color="gray")
         st.space("stretch")
         # One primary button on the page: the banner's, while something must be done.
-        well = account.standing.status in {Status.HEALTHY, Status.LIMITED, Status.UNKNOWN} and not account.locked
-        kind: Literal["primary", "secondary"] = "primary" if well else "secondary"
+        kind: Literal["primary", "secondary"] = "secondary" if _has_mending_button(account) else "primary"
         if not paused and st.button("Check now", type=kind, icon=":material/refresh:", key="check_now"):
             # Checked in the next run, before the head is drawn, so that nothing on the page shows what was.
             state.account_check = True
@@ -133,6 +135,13 @@ def _incident_button(account: Account) -> None:
         seen = f"Seen {telling.by_whom(incident.acknowledged_by)}" if incident.acknowledged_at else "Acknowledge"
         if st.button(_ui.plain(seen), key="acknowledge", icon=":material/visibility:"):
             _incident.ask(incident.id)
+
+
+def _has_mending_button(account: Account) -> bool:
+    """Tell whether the banner offers a form that mends it; else looking again is what can be done here."""
+    reason = Reason.SECRET_LOCKED if account.locked else account.standing.reason
+    well = account.standing.status is Status.HEALTHY and not account.locked
+    return not well and reason is not None and texts.REASONS[reason].remedy in _WITH_FORM
 
 
 def _mending_button(account: Account, remedy: Remedy) -> None:

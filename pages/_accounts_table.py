@@ -11,7 +11,7 @@ import streamlit as st
 
 from hub_core import showing, telling, texts
 from hub_core.exports import to_csv
-from hub_core.model import RegionId
+from hub_core.model import RegionId, Status
 from pages import _actions, _pulse, _ui
 from pages._accounts_lines import paused
 from pages._accounts_needs import CHECK, EDIT, OPEN, RELINK
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from hub_core.model import Lifecycle
     from hub_core.needing import Line
+    from hub_core.storage.rows import AccountRow
     from pages._accounts_lines import Lines
     from pages._accounts_views import Filter
 
@@ -244,7 +245,7 @@ def columns(lines: Sequence[Line], now: datetime) -> pa.Table:
             "Up 30 d": _percent([one.uptime.month for one in seen]),
             "Latency": pa.array([_pulse.spark(one.latencies) for one in seen], pa.string()),
             "ms": pa.array([row.latency_ms for row in rows], pa.int64()),
-            "Last success": pa.array([row.link_proven_at for row in rows], moment),
+            "Last success": pa.array([_last_success(row) for row in rows], moment),
             "Key proven": pa.array([row.key_proven_at for row in rows], moment),
             "Cert.": pa.array(
                 [(row.certificate_ends - now).days if row.certificate_ends else None for row in rows], pa.int64()
@@ -263,6 +264,11 @@ def _cause(line: Line) -> str:
     else:
         cause = texts.REASONS[row.reason].title if row.reason else ""
     return ": ".join(filter(None, ("In maintenance", cause))) if line.seen.maintenance else cause
+
+
+def _last_success(row: AccountRow) -> datetime | None:
+    """Return when it last worked; where a server offers nothing to read, that is when the key was last accepted."""
+    return row.key_proven_at if row.status is Status.LIMITED else row.link_proven_at
 
 
 def _percent(shares: Sequence[float | None]) -> pa.Array:

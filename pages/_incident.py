@@ -8,6 +8,7 @@ import streamlit as st
 
 from hub_core import drafts, showing, telling
 from hub_core.errors import HubError, NotFound
+from hub_core.history import DOWN
 from pages import _linked, _ui
 
 if TYPE_CHECKING:
@@ -118,7 +119,8 @@ def _explanation(incident: Incident) -> None:
         account.endpoints,
         worked_until=account.standing.key_proven_at,
     )
-    _ui.explain(told, kind=st.warning if incident.closed_at is None else st.info, expanded=False)
+    open_kind = st.error if incident.status in DOWN else st.warning
+    _ui.explain(told, kind=open_kind if incident.closed_at is None else st.info, expanded=False)
 
 
 def _acknowledge(incident: Incident) -> None:

@@ -53,7 +53,9 @@ def show(region: RegionId, where: Endpoints | None) -> None:
         st.markdown(
             "It has the powers of an **Owner** over members, groups, collections and policies. There is no weaker "
             "one. This dashboard only ever asks for lists, stores the secret sealed, and sends it to no address but "
-            "the one above. It cannot see vault items."
+            "the one above. It cannot see vault items.\n\n"
+            "**To take it back**, an Owner rotates it at the place where it is shown (*Rotate API key*). From then on "
+            "this dashboard gets no new token; one it already has ends within an hour."
         )
 
 

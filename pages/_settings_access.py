@@ -59,6 +59,8 @@ def _line(token: ApiToken) -> None:
 
 
 def _form() -> None:
+    if state.pop("token_made", False):
+        state.token_name, state.token_scopes = "", []
     with st.form("token_form", border=True):
         with st.container(horizontal=True):
             name = st.text_input("Name", key="token_name", max_chars=access.NAME_LIMIT, placeholder="Grafana")
@@ -74,7 +76,7 @@ def _form() -> None:
     except InputError as error:
         st.error(_ui.plain(error.message))
         return
-    state.new_token = secret
+    state.new_token, state.token_made = secret, True
     st.rerun()
 
 

@@ -66,6 +66,8 @@ def _line(window: Window, labels: dict[str, str]) -> None:
 def _form(labels: dict[str, str]) -> None:
     hub = _ui.hub()
     zone = hub.windows.zone
+    if state.pop("window_added", False):
+        state.window_note = ""
     with st.container(horizontal=True):
         scope = st.segmented_control(
             "For", list(_SCOPES), format_func=_SCOPES.__getitem__, default=Scope.ALL, key="window_scope", required=True
@@ -106,6 +108,7 @@ def _form(labels: dict[str, str]) -> None:
         st.error(_ui.plain(str(error)))
     else:
         _ui.tell("The maintenance window was added.", "event_available")
+        state.window_added = True
         st.rerun()
 
 

@@ -194,6 +194,16 @@ def test_a_window_for_nothing_is_not_added(hub: Hub, scope: Scope, target: str) 
     assert hub.windows.list() == []
 
 
+def test_a_window_is_added_once(hub: Hub) -> None:
+    """A second one for the same accounts at the same time is refused; for others it is added."""
+    rule = Weekly(frozenset({0}), 60, HOUR)
+    hub.windows.add(Scope.TAG, "prod", rule, "", actor="test")
+    with pytest.raises(InputError, match="such a window already"):
+        hub.windows.add(Scope.TAG, " prod ", rule, "another note", actor="test")
+    hub.windows.add(Scope.TAG, "test", rule, "", actor="test")
+    assert [window.target for window in hub.windows.list()] == ["prod", "test"]
+
+
 def test_windows_come_back_and_leave_a_trail(hub: Hub) -> None:
     """What was added is listed as it is; removing works once; both are in the audit trail, without the note."""
     now = hub.clock.now().replace(microsecond=0)

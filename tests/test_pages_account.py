@@ -81,7 +81,12 @@ def test_limited_account_does_not_claim_zeros() -> None:
     visitor = page(link("Cedar"))
     assert "Limited" in badge(visitor)
     assert "This server offers nothing to read" in visitor.texts("info")[0]
-    assert {m.label: m.value for m in visitor.at.metric}["Members"] == "not reported"
+    figures = {m.label: m.value for m in visitor.at.metric}
+    assert (figures["Members"], figures["Link proven"], figures["Key proven"]) == (
+        "not reported",
+        "not offered",
+        "just now",
+    )
     assert "mend" not in visitor.buttons
 
 
@@ -507,10 +512,10 @@ def test_what_changed() -> None:
 
 def test_the_furthest_proof(account: Account) -> None:
     """How far the last check came is said, and since when."""
-    assert "Furthest proof: **The key belongs to this organization** (step 7 of 7)" in page(account).text
+    assert "It got as far as: **The key belongs to this organization** (stage 7 of 7)" in page(account).text
     rotate("Meadow")
     check(account)
-    assert "Furthest proof: **The server introduced itself** (step 4 of 7)" in page(account).text
+    assert "It got as far as: **The server introduced itself** (stage 4 of 7)" in page(account).text
 
 
 def test_everything_that_is_degraded_is_listed(account: Account) -> None:

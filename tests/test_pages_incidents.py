@@ -133,7 +133,7 @@ def test_deep_link_opens_the_incident() -> None:
     """An address of an incident shows what happened, what was seen, what it means, and where to go."""
     account, incident = failing()
     visitor = page(incident=str(incident.id))
-    assert "no longer accepts this key" in visitor.texts("warning")[0]
+    assert "no longer accepts this key" in visitor.texts("error")[0]
     assert "Likely causes, most likely first" in visitor.text
     story = [str(what) for what in visitor.at.table[0].value["What"]]
     assert [line.split("\\")[0] for line in story] == ["Opened", "Failing"]

@@ -68,7 +68,10 @@ def test_adding_a_window_for_all() -> None:
 def test_adding_a_weekly_window_for_a_tag() -> None:
     """A weekly window for a tag is added by the form, and told in words."""
     visitor = page("Maintenance").type(window_scope=Whose.TAG, window_kind="Every week")
-    visitor.fill(window_tag="prod", window_days=[0, 3]).press("window_go")
+    visitor.fill(window_tag="prod", window_days=[0, 3], window_note="Patch day").press("window_go")
+    assert visitor.value("window_note") == ""
+    visitor.press("window_go")
+    assert visitor.texts("error") == ["There is such a window already."]
     (window,) = hub().windows.list()
     assert (window.scope, window.target) == (Whose.TAG, "prod")
     assert window.rule == Weekly(frozenset({0, 3}), 120, timedelta(hours=2))
@@ -114,6 +117,7 @@ def test_a_token_is_shown_until_it_was_copied() -> None:
     assert not isinstance(token, Refused)
     assert token.name == "Grafana"
     assert hub().access.admits(text, Scope.READ) is Refused.SCOPE
+    assert (visitor.value("token_name"), visitor.value("token_scopes")) == ("", [])
     visitor.at.run()
     assert text in [code.value for code in visitor.at.code]
     visitor.press("token_copied")
