@@ -182,9 +182,9 @@ class Tab:
 
     def faults(self, *, dark: bool) -> list[str]:
         """Return what axe finds serious or critical."""
-        # Streamlit writes the chosen option of a segmented control in the primary colour, which also carries the
-        # white text of buttons: on a dark page no colour is both light and dark enough.
-        chosen = ["[data-testid=stButtonGroup] [aria-checked=true]"] if dark else []
+        # Streamlit writes the chosen options of segmented controls and pills in the primary colour, which also carries
+        # the white text of buttons: on a dark page no colour is both light and dark enough.
+        chosen = ["[data-testid=stButtonGroup] [data-selected=true]"] if dark else []
         found = Axe().run(self.page, {"exclude": [[css] for css in chosen]} if chosen else None).response["violations"]
         return [
             f"{fault['id']}: {node['html'][:300]} {node['failureSummary'][:300]}"
