@@ -16,6 +16,7 @@ from uuid import UUID
 
 from hub_core.bitwarden.client import LISTS
 from hub_core.health import latency, rollup
+from hub_core.health.checks import CERTIFICATE_WARNING
 from hub_core.history import DOWN, IN_TROUBLE, Beat, Stretch
 from hub_core.model import Capability, Facts, Observation, Outcome, Reason, ServerKind, Stage, Status, Trigger
 from hub_core.storage import codec, codes
@@ -276,6 +277,13 @@ def _write_standing(con: sqlite3.Connection, life: Life, beats: Sequence[Beat]) 
     columns = ", ".join(f"{name} = :{name}" for name in values)
     mine = "(SELECT id FROM lived WHERE life = :life)"
     con.execute(f"UPDATE account SET {columns} WHERE id IN {mine}", {**values, "life": life})  # noqa: S608 - names above
+    if life is Life.DEGRADED:
+        ends = codec.to_ms(since.at + CERTIFICATE_WARNING)
+        con.execute(
+            "UPDATE account SET certificate_ends = :ends, facts = json_set(facts, '$.certificate_ends', :ends) "  # noqa: S608 - names above
+            f"WHERE id IN {mine}",
+            {"ends": ends, "life": life},
+        )
     following = codec.to_ms(last.at + last.holds + INTERVAL - HOLDS)
     con.execute(
         "UPDATE schedule SET next_at = :at, light_at = :at, key_at = :at, failures = :failures, refusals = :refusals "  # noqa: S608 - names above
