@@ -58,7 +58,8 @@ def _channel(channel: Channel) -> None:
             st.warning("Its stored address was given up with the master key. Edit it and enter the address again.")
         elif channel.stopped or (channel.error and not (tested and not tested.well)):  # a failed test says the same
             since = f" Since {showing.moment(channel.failing_since)}." if channel.failing_since else ""
-            st.error(_ui.plain(f"{channel.stopped or channel.error}{since}"))
+            then = "" if channel.stopped else " Mend the receiver, or its address with Edit; what waits is tried again."
+            st.error(_ui.plain(f"{channel.stopped or channel.error}{since}{then}"))
         if tested:
             (st.success if tested.well else st.error)(_ui.plain(tested.sentence))
         _deliveries(channel)
