@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from hub_core.alerts.channel import Sort
 from hub_core.alerts.form import ChannelForm
 from hub_core.bitwarden.client import LISTS
+from hub_core.errors import VerifyFailed
 from hub_core.health import status
 from hub_core.health.maintenance import Once, Scope
 from hub_core.hub import Hub
@@ -95,7 +96,8 @@ class Simulation:
         self.tellings: dict[int, list[Telling]] = defaultdict(list)
         self.letters: list[Letter] = []
         self.stale: list[tuple[datetime, Organization]] = []
-        self.checks = 0
+        self.came_again = 0
+        """How often a person was told to come again."""
         self.logged = Logged()
         self._settings = Settings(data=folder / "data", config=folder / "config")
         self._chance = random.Random(SEED)  # noqa: S311 - not for secrets
@@ -198,7 +200,18 @@ class Simulation:
         elif deed.who and deed.what == "rotate":
             deed.who.generation += 1
         elif deed.who:
-            self.hub.relink(account_id, deed.who.key, actor="simulation")
+            self._relink(account_id, deed.who)
+
+    def _relink(self, account_id: str, who: Organization) -> None:
+        """Relink as people do: whoever is told to come again after some seconds does so."""
+        try:
+            self.hub.relink(account_id, who.key, actor="simulation")
+        except VerifyFailed as failed:
+            if not failed.check.retry_after:
+                raise
+            self.came_again += 1
+            self._engine.let_pass(failed.check.retry_after)
+            self._relink(account_id, who)
 
     # ---- what can be seen
 

@@ -104,6 +104,7 @@ def _report(run: Simulation, verdict: Verdict) -> None:
         ("changes of status", str(sum(len(moves) for moves in run.moves.values()))),
         ("incidents", str(verdict.incidents)),
         ("messages to people", str(verdict.letters)),
+        ("people who were told to come again", str(run.came_again)),
         ("uptime, difference from the truth", f"{verdict.uptime_mean:.3f} points, {verdict.uptime_worst:.2f} at most"),
         ("not as it has to be", str(len(verdict.problems))),
     ):

@@ -64,8 +64,9 @@ AT_ONCE_PER_SERVER = 3
 PATIENCE_S = 24 * 3600.0
 """How long one of many checks may wait for its turn at an identity server."""
 
-PERSONS_PATIENCE_S = 10.0
-"""How long a person's check may: routine lets it go first, and leaves no more than that between two requests."""
+PERSONS_PATIENCE_S = 15.0
+"""How long a person's check may: routine lets it go first, ten seconds lie between two of its requests, and five more
+are for somebody who came a moment earlier."""
 
 HOLD = timedelta(seconds=30)
 """How long an account stays closed to other processes after the last sign of one that checks it."""
