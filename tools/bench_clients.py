@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -28,7 +27,6 @@ OTHERS = {
     "aiohttp": "bare aiohttp",
     "streams": "raw asyncio streams",
 }
-NEEDS = {"httpx_aiohttp": "httpx_aiohttp", "aiohttp": "aiohttp"}
 
 
 def clients(report: Report, folder: Path, sizes: Sizes) -> None:
@@ -60,10 +58,6 @@ def ours(report: Report, folder: Path, stub: Stub, base: str, sizes: Sizes) -> N
 
 def other(report: Report, name: str, title: str, *, given: tuple[str, str], sizes: Sizes) -> None:
     """Measure a client that sends the same requests and keeps nothing."""
-    needed = NEEDS.get(name)
-    if needed and not find_spec(needed):
-        report.say(f"{title}: not installed (pip install {needed.replace('_', '-')})")
-        return
     found = child("bench_others.py", name, *given, str(sizes.accounts), str(sizes.at_once), str(sizes.rounds))
     number = sizes.accounts / 1000
     report.add(f"{title}: CPU", found["cpu"] / number, "CPU s")
