@@ -11,7 +11,7 @@ import streamlit as st
 from hub_core import telling, texts
 from hub_core.health.checks import Waiting
 from hub_core.hub import Hub
-from hub_core.model import Observation, Outcome, Stage
+from hub_core.model import Observation, Outcome, Remedy, Stage, Status
 from hub_core.settings import Settings
 
 if TYPE_CHECKING:
@@ -122,6 +122,8 @@ class LiveStages:
 def observation_line(seen: Observation, *, timed: bool = True) -> str:
     """Return one line of Markdown about what a stage saw, with or without its milliseconds."""
     stage, outcome = texts.STAGES[seen.stage], texts.OUTCOMES[seen.outcome]
+    if seen.outcome is Outcome.WARN and seen.reason and texts.REASONS[seen.reason].remedy is Remedy.NOTHING:
+        outcome = texts.STATUSES[Status.LIMITED]  # no care is needed
     what = {Outcome.PASS: stage.done, Outcome.SKIP: f"{stage.name}: {texts.skipped(seen.stage)}"}.get(seen.outcome) or (
         texts.REASONS[seen.reason].title if seen.reason else stage.name
     )

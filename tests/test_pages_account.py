@@ -82,6 +82,7 @@ def test_limited_account_does_not_claim_zeros() -> None:
     assert "Limited" in badge(visitor)
     assert "This server offers nothing to read" in visitor.texts("info")[0]
     figures = {m.label: m.value for m in visitor.at.metric}
+    assert ":blue[:material/info:] This server offers nothing to read" in visitor.text
     assert (figures["Members"], figures["Link proven"], figures["Key proven"]) == (
         "not reported",
         "not offered",
