@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from hub_core.bitwarden.regions import region
 from hub_core.health.rhythm import Rhythm
+from hub_core.health.status import SUCCESSES_NEEDED
 from hub_core.health.usual import QUICK_NEEDED, SLOW_NEEDED
 from hub_core.model import Endpoints, Reason, RegionId, Status
 from tests.world import Kind, Organization, Server, Trouble
@@ -185,7 +186,7 @@ class Scenario:
         reasons = frozenset({Reason.CONNECTION_TIMEOUT, Reason.ANSWER_TIMEOUT})
         most = max(2, round(ends - begins))
         self.cases.append(Case(name, [who], self.at(begins), last, Status.UNREACHABLE, reasons, CONFIRMED,
-                               3 * ROUND + SLACK, "3 checks, at most hourly", most=most))  # fmt: skip
+                               SUCCESSES_NEEDED * ROUND + SLACK, "3 checks, at most hourly", most=most))  # fmt: skip
 
     def be_quiet(self, begins: float, ends: float, region: RegionId | None = None) -> None:
         """Ask for no news about a time, nor about the catching up after it."""

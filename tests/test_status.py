@@ -363,9 +363,9 @@ def by_schedule(*histories: tuple[Observation, ...], standing: Standing | None =
         pytest.param([REFUSED, *[UNREACHED] * 3], "FFFU", id="a refused key whose server went away"),
         pytest.param([WAIT] * 5, "HHHHH", id="waiting never changes a status"),
         pytest.param(
-            [*[UNREACHED] * 3, LIGHT, *[UNREACHED] * 3, LIGHT, LIGHT, LIGHT],
-            "HHUHHHUUUH",
-            id="what comes and goes needs three good ones",
+            [*[UNREACHED] * 3, LIGHT, *[UNREACHED] * 3, LIGHT, LIGHT, LIGHT, LIGHT],
+            "HHUHHHUUUUH",
+            id="what comes and goes needs four good ones",
         ),
         pytest.param(
             [*[UNREACHED] * 3, LIGHT, *[LIGHT] * 12, *[UNREACHED] * 3, LIGHT],

@@ -117,8 +117,8 @@ failing, no members           H    -     -       D    -    -       =       f1   
 unreachable                   H    H     L       D    D    D       F       =    |   -      -            -            -
 unreachable, an hour after    H    H     L       D    D    D       F       =    |   -      -            -            -
 unreachable, flapping         s1   s1    s1      s1   s1   s1      F       =    |   -      -            -            -
-unreachable, flapping, good 1 s2   s2    s2      s2   s2   s2      F       =    |   -      -            -            -
-unreachable, flapping, good 2 H    H     L       D    D    D       F       =    |   -      -            -            -
+unreachable, flapping, good 2 s3   s3    s3      s3   s3   s3      F       =    |   -      -            -            -
+unreachable, flapping, good 3 H    H     L       D    D    D       F       =    |   -      -            -            -
 """
 
 BY_A_PERSON = """
@@ -142,8 +142,8 @@ failing, no members           H    -     -       D    -    -       =       U    
 unreachable                   H    H     L       D    D    D       F       =    |   -      -            -            -
 unreachable, an hour after    H    H     L       D    D    D       F       =    |   -      -            -            -
 unreachable, flapping         H    H     L       D    D    D       F       =    |   -      -            -            -
-unreachable, flapping, good 1 H    H     L       D    D    D       F       =    |   -      -            -            -
 unreachable, flapping, good 2 H    H     L       D    D    D       F       =    |   -      -            -            -
+unreachable, flapping, good 3 H    H     L       D    D    D       F       =    |   -      -            -            -
 """
 
 # ---- the rows

@@ -170,7 +170,8 @@ class Judge:
 
     def _together(self, case: Case) -> Iterator[str]:
         """Tell of an outage of many that came as many messages."""
-        if len(case.who) < CROWD or not case.told or not case.required:
+        told = case.told and case.status in TOLD_BY_DEFAULT
+        if len(case.who) < CROWD or not told or not case.required:
             return
         origin, late = case.who[0].server.identity, case.ends + case.recover + _later(case)
         number = sum(

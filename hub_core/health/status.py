@@ -19,8 +19,10 @@ if TYPE_CHECKING:
     from hub_core.history import Change
     from hub_core.model import Account, Check, Due
 
-SUCCESSES_NEEDED = 3
-"""Good checks in a row before an account that comes and goes is believed again."""
+SUCCESSES_NEEDED = 4
+"""Good checks in a row before an account that comes and goes is believed again: a quarter of an hour, usually.
+
+Three fit into ten minutes, and a server that came for ten minutes each half hour was believed now and then."""
 
 FLAPPING = timedelta(hours=1)
 """Who is unreachable again so soon after recovering comes and goes."""
