@@ -74,6 +74,9 @@ def dated(history: list[tuple[str, Trigger, int]]) -> list[tuple[str, Check]]:
     return checks
 
 
+COMES_AND_GOES = [("gone", Trigger.MANUAL, 5), ("well", Trigger.SCHEDULE, 5), ("gone", Trigger.MANUAL, 5)]
+
+
 @dataclass
 class Rules:
     """What the rules say of a history: lists of what was seen, and no counters."""
@@ -101,13 +104,14 @@ class Rules:
         if self.status is Status.UNREACHABLE and says is not Status.FAILING:
             self.good += 1
             flaps = self.fallen and self.back and timedelta() <= self.fallen - self.back < timedelta(hours=1)
-            if flaps and not by_person and self.good < 3:
+            if flaps and not by_person and self.good < 4:
                 return
             self.back = check.at
         self.status, self.gone, self.good = says, [], 0
 
 
 @given(HISTORIES)
+@example([*COMES_AND_GOES, *[("well", Trigger.SCHEDULE, 5)] * 5])
 def test_the_status_is_what_the_evidence_supports(history: list[tuple[str, Trigger, int]]) -> None:
     """Whatever was seen, and however the clock jumped, the status is the one that the rules give to the history."""
     standing, rules = Standing(), Rules()
