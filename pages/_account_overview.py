@@ -32,8 +32,9 @@ def show(account_id: str) -> None:
     """Show everything that is known about how an account does."""
     account = _account_view.fresh(account_id)
     incidents = _ui.hub().past.incidents(account_id=account.id)
-    _metrics(account)
-    _notes(account)
+    earlier = _seats_earlier(account)
+    _metrics(account, earlier)
+    _notes(account, earlier)
     _day(account)
     _quarter(_ui.hub().past.days(account.id))
     left, right = st.columns(2, gap="large")
@@ -48,7 +49,7 @@ def show(account_id: str) -> None:
         _incidents(incidents)
         _changes(account)
         st.subheader("Facts", anchor=False)
-        _linked.facts_table(_facts(account))
+        _linked.facts_table(_facts(account, earlier))
         if account.note:
             st.subheader("Note", anchor=False)
             st.text(account.note)
@@ -60,31 +61,24 @@ def show(account_id: str) -> None:
 # ---- figures
 
 
-def _metrics(account: Account) -> None:
+def _metrics(account: Account, seats_earlier: int | None) -> None:
     standing, facts, uptime = account.standing, account.facts, _ui.hub().past.uptime(account.id)
     when, why = showing.next_check(_ui.hub(), account)
     judged = "Share of the judged time in which it worked. Pauses, maintenance and times without a hub do not count."
     latency = f"{facts.latency_ms} ms" if facts.latency_ms is not None else showing.NOT_REPORTED
     members = showing.NOT_REPORTED if facts.members is None else str(sum(facts.members.values()))
-    seats = telling.seats_words(account, _ui.hub().clock.now(), _seats_earlier(account))
+    seats = telling.seats_words(account, _ui.hub().clock.now(), seats_earlier)
     with st.container(horizontal=True):
         for label, of_time in zip(("Uptime 24 h", "Uptime 7 days", "Uptime 30 days"), uptime, strict=True):
             st.metric(label, telling.share(of_time), border=True, help=judged)
         st.metric("Latency", latency, border=True, help="First read answer of the last check")
         st.metric("Members", members, border=True, help=f"Seats: {seats}")
     with st.container(horizontal=True):
-        if standing.status is Status.LIMITED and standing.link_proven_at is None:
-            st.metric("Link proven", "not offered", border=True, help="The server has nothing that the key could read.")
-        else:
-            st.metric(
-                "Link proven",
-                _ui.when(standing.link_proven_at),
-                border=True,
-                help=showing.moment(standing.link_proven_at),
-            )
-        st.metric(
-            "Key proven", _ui.when(standing.key_proven_at), border=True, help=showing.moment(standing.key_proven_at)
-        )
+        for label, at in (("Link proven", standing.link_proven_at), ("Key proven", standing.key_proven_at)):
+            if at is None and standing.status is Status.LIMITED and label == "Link proven":
+                st.metric(label, "not offered", border=True, help="The server has nothing that the key could read.")
+            else:
+                st.metric(label, _ui.when(at), border=True, help=showing.moment(at))
         st.metric("Next check", when, border=True, help=why)
         st.metric("Certificate", _certificate_left(account), border=True, help=showing.moment(facts.certificate_ends))
     st.caption(f"{why} {showing.unseen(_ui.hub(), account)}" if when not in {"paused", "on request"} else why)
@@ -101,12 +95,12 @@ def _seats_earlier(account: Account) -> int | None:
     return hub.past.seats_taken(account.id, telling.seats_since(account, hub.clock.now()))
 
 
-def _notes(account: Account) -> None:
+def _notes(account: Account, seats_earlier: int | None) -> None:
     """Say what wants no action now, and yet is worth knowing."""
     # Of the snapshot all pages share: among ten thousand accounts a look of one's own would cost more than the rest.
     rows = [line.row for line in _ui.hub().glances.latest().lines]
     now = _ui.hub().clock.now()
-    notes = [telling.few_seats(account, now, _seats_earlier(account)), telling.old_key(account, now)]
+    notes = [telling.few_seats(account, now, seats_earlier), telling.old_key(account, now)]
     if ahead := telling.older_than(account, rows):
         version, label = ahead
         notes.append(
@@ -249,7 +243,7 @@ def _capabilities(account: Account) -> None:
     st.table(rows, border="horizontal", hide_header=True)
 
 
-def _facts(account: Account) -> dict[str, str]:
+def _facts(account: Account, seats_earlier: int | None) -> dict[str, str]:
     facts, unknown = account.facts, showing.NOT_REPORTED
     skew = facts.skew_seconds
     return {
@@ -260,7 +254,7 @@ def _facts(account: Account) -> dict[str, str]:
         "Organization": account.organization_id,
         "Server": showing.server_line(facts.server_kind, facts.server_version),
         "Members": showing.members_line(facts.members),
-        "Seats": telling.seats_words(account, _ui.hub().clock.now(), _seats_earlier(account)),
+        "Seats": telling.seats_words(account, _ui.hub().clock.now(), seats_earlier),
         "TLS": facts.tls_version or unknown,
         "Certificate of": facts.certificate_subject or unknown,
         "Issued by": facts.certificate_issuer or unknown,
